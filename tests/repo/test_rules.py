@@ -95,7 +95,7 @@ def test_rule_catches_its_seeded_violation(rule: Rule, files: dict[str, str], me
 
 
 @pytest.mark.parametrize(
-    "line", ["numpy", "numpy>=2", "torch==2.13.0+cpu", "torch @ file:" + "///w/t.whl", "numpy==2.4.6 --hash=sha256:0"]
+    "line", ["numpy", "numpy>=2", "torch==2.13.0+cpu", "torch @ fi" + "le:///w/t.whl", "numpy==2.4.6 --hash=sha256:0"]
 )
 def test_locked_catches_a_line_that_pins_nothing_or_names_a_place(line: str, tmp_path: Path) -> None:
     write(tmp_path, {LOCK: f"torch==2.13.0\n{line}\n"})
