@@ -1,0 +1,131 @@
+"""The file system is the registry. Listing reads files and imports nothing; loading imports one file."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import importlib
+import importlib.util
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from sequary.core.card import Card, Claim
+
+if TYPE_CHECKING:
+    from sequary.core.recipe import Recipe
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class UnknownSystem(KeyError):
+    """No such system; names the nearest ones."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class System:
+    """A loaded system file."""
+
+    id: str
+    card: Card
+    recipe: Recipe | None
+    claim: Claim | None
+    module: ModuleType
+    variant: str | None = None
+    """The alias under which it was asked for, where that names a recipe of its own (`nlinear`)."""
+
+
+def slug(path: Path) -> str:
+    """`_` for `-`, and a leading `_` before a digit: nat_neighborhood.py -> nat-neighborhood."""
+    return path.stem.removeprefix("_").replace("_", "-")
+
+
+@functools.cache
+def files() -> dict[str, Path]:
+    """Slug -> file of everything that is built."""
+    found: dict[str, Path] = {}
+    for path in sorted((PACKAGE / "systems").rglob("*.py")):
+        if path.name == "__init__.py":
+            continue
+        if slug(path) in found:
+            raise ValueError(f"two systems named {slug(path)}: {found[slug(path)]} and {path}")
+        found[slug(path)] = path
+    return found
+
+
+@functools.cache
+def rows() -> dict[str, dict[str, Any]]:
+    """The catalogue: id -> {id, title, kind, modalities, value, …} of all systems, built or not."""
+    lines = (PACKAGE / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+@functools.cache
+def card(name: str) -> Card:
+    """The literal CARD of a built system, read without importing it."""
+    path = files()[name]
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "CARD"
+            and isinstance(node.value, ast.Call)
+        ):
+            return Card(**{k.arg: ast.literal_eval(k.value) for k in node.value.keywords if k.arg})
+    raise ValueError(f"{path} has no literal CARD = Card(…)")
+
+
+@functools.cache
+def aliases() -> dict[str, str]:
+    """Alias -> slug."""
+    return {alias: name for name in files() for alias in card(name).aliases}
+
+
+def load(name: str) -> System:
+    """The system called `name`: a slug, an alias, a path to a .py file, or an entry point of `sequary.systems`."""
+    if name.endswith(".py"):
+        return _system(Path(name).stem, _from_path(Path(name)), None)
+    known = aliases().get(name, name)
+    if known in files():
+        parts = files()[known].relative_to(PACKAGE).with_suffix("").parts
+        return _system(known, importlib.import_module(".".join(("sequary", *parts))), name if name != known else None)
+    for entry in entry_points(group="sequary.systems"):
+        if entry.name == name:
+            return _system(name, entry.load(), None)
+    raise UnknownSystem(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    if name in rows():
+        return f"{name} is in the catalogue but not built yet; `sequary systems` lists what is"
+    near = difflib.get_close_matches(name, [*files(), *aliases()], n=3, cutoff=0.4)
+    return (
+        f"no system {name!r}; did you mean {' or '.join(near)}?"
+        if near
+        else f"no system {name!r}; `sequary systems` lists them"
+    )
+
+
+def _from_path(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UnknownSystem(f"no file {path}; a system of your own is a .py file with CARD and RECIPE")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _system(name: str, module: ModuleType, asked: str | None) -> System:
+    variants: dict[str, Any] = getattr(module, "VARIANTS", {})
+    recipe = variants.get(asked or "", getattr(module, "RECIPE", None))
+    found = getattr(module, "CARD", None) or Card(id=name, title=name, kind="own")
+    return System(name, found, recipe, getattr(module, "CLAIM", None), module, asked if asked in variants else None)
