@@ -1,0 +1,130 @@
+"""Tables in and out: delimited text, Parquet and Arrow files, or any dataframe that narwhals knows; same type back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+from polars.exceptions import PolarsError
+
+from sequary.core.files import write_atomic
+from sequary.data import delimited, zones
+from sequary.data.errors import TEXT_TABLES, DataError
+from sequary.data.files import LIMIT, checked
+
+PARQUET = (".parquet", ".pq")
+ARROW = (".arrow", ".feather", ".ipc")
+
+
+def read(source: Any, *, limit: int = LIMIT) -> pl.DataFrame:
+    """A file or a dataframe as a polars frame. `limit` is bytes, on disk and (Parquet, Arrow) unpacked.
+
+    Text columns become numbers only where every cell is one; `tables.understand` judges the others.
+    """
+    if not isinstance(source, str | Path):
+        return _from_frame(source)
+    path = checked(source, limit=limit)
+    suffix = path.suffix.lower()
+    if suffix in TEXT_TABLES:
+        return delimited.parse(path.read_bytes(), file=str(path))
+    if suffix not in PARQUET + ARROW:
+        mend = f"save it as one of {' '.join(TEXT_TABLES + PARQUET + ARROW)}"
+        raise DataError(f"tables are not read from {suffix or 'files without a suffix'}", file=str(path), mend=mend)
+    return _columnar(path, suffix, limit)
+
+
+def like(source: Any, frame: pl.DataFrame) -> Any:
+    """`frame` as the kind of table that `source` is (polars for a file), columns of the same name cast to its types."""
+    if isinstance(source, str | Path):
+        return frame
+    given = nw.from_native(source)
+    origin = _from_frame(source)
+    frame = frame.with_columns(_as(frame[name], origin[name]) for name in frame.columns if name in origin.columns)
+    if isinstance(given, nw.LazyFrame):
+        return nw.from_native(frame).lazy(backend=given.implementation).to_native()
+    if given.implementation.is_polars():
+        return frame
+    columns = {name: frame[name].to_list() for name in frame.columns}
+    return nw.from_dict(columns, backend=given.implementation).to_native()
+
+
+def write(frame: pl.DataFrame, path: str | Path) -> None:
+    """Write whole or not at all; the suffix says the type. Midnights are written as dates in text."""
+    suffix = Path(path).suffix.lower()
+    buffer = io.BytesIO()
+    if suffix in TEXT_TABLES:
+        moments = frame.select(pl.col(pl.Datetime)).columns
+        days = [name for name in moments if zones.only_midnights(frame[name])]
+        frame = frame.with_columns(pl.col(days).dt.replace_time_zone(None).cast(pl.Date))
+        whole = all((frame[name].dt.epoch("us") % 1_000_000 == 0).all() for name in moments if name not in days)
+        form = "%Y-%m-%d %H:%M:%S" if whole else "%Y-%m-%d %H:%M:%S%.6f"
+        frame.write_csv(buffer, separator="\t" if suffix in (".tsv", ".tab") else ",", datetime_format=form)
+    elif suffix in PARQUET:
+        frame.write_parquet(buffer)
+    elif suffix in ARROW:
+        frame.write_ipc(buffer)
+    else:
+        mend = f"end it in one of {' '.join(TEXT_TABLES + PARQUET + ARROW)}"
+        raise DataError(f"no table type has the suffix {suffix!r}", file=str(path), mend=mend)
+    write_atomic(path, buffer.getvalue())
+
+
+def _columnar(path: Path, suffix: str, limit: int) -> pl.DataFrame:
+    try:
+        lazy = pl.scan_parquet(path) if suffix in PARQUET else pl.scan_ipc(path)
+        cells = lazy.select(pl.len()).collect().item() * len(lazy.collect_schema())
+        if cells * 8 > limit:  # a few kilobytes can hold billions of equal values
+            mend = "pass a larger limit, or keep fewer rows"
+            raise DataError(f"{cells:,} cells would not fit into {limit:,} bytes", file=str(path), mend=mend)
+        return lazy.collect()
+    except PolarsError as error:
+        kind = "Parquet" if suffix in PARQUET else "Arrow"
+        mend = f"it is truncated or of another kind: write it again, as {kind}"
+        raise DataError(f"no readable {kind} file ({_first_line(error)})", file=str(path), mend=mend) from error
+
+
+def _from_frame(source: Any) -> pl.DataFrame:
+    try:
+        frame = nw.from_native(source)
+        if isinstance(frame, nw.LazyFrame):
+            frame = frame.collect(backend="polars")
+        if not frame.implementation.is_pandas_like():
+            return frame.to_polars()
+        return pl.DataFrame([_from_pandas(frame[name]) for name in frame.columns])
+    except TypeError as error:
+        mend = "give a path, or a pandas, polars or pyarrow table"
+        raise DataError(f"{type(source).__name__} is no table", file="dataframe", mend=mend) from error
+    except nw.exceptions.DuplicateError as error:
+        what = f"duplicated column names ({_first_line(error)})"
+        raise DataError(what, file="dataframe", mend="rename one of them") from error
+
+
+def _from_pandas(column: nw.Series[Any]) -> pl.Series:
+    """One column, without pyarrow, which polars would ask for and pandas does not bring."""
+    dtype = column.dtype
+    name = str(column.name)
+    if isinstance(dtype, nw.Datetime):
+        moments = pl.Series(name, column.to_numpy())
+        return zones.attach(moments, dtype.time_zone) if dtype.time_zone else moments
+    if dtype.is_float():
+        return pl.Series(name, column.to_numpy(), nan_to_null=True)
+    values = [None if empty else value for value, empty in zip(column, column.is_null(), strict=True)]
+    if len({type(v) for v in values if v is not None}) > 1:  # an object column: numbers among words stay visible
+        values = [None if v is None else str(v) for v in values]
+    return pl.Series(name, values)
+
+
+def _as(column: pl.Series, origin: pl.Series) -> pl.Series:
+    if isinstance(origin.dtype, pl.Datetime) and origin.dtype.time_zone:
+        return zones.restore(column, origin)
+    castable = origin.dtype.is_numeric() or origin.dtype.is_temporal() or origin.dtype == pl.String
+    # A forecast of an integer target is no integer; an integer id that comes as text is one.
+    widens = column.dtype.is_float() and origin.dtype.is_integer()
+    return column.cast(origin.dtype) if castable and not widens else column
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
