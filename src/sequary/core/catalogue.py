@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,10 @@ class System:
     recipe: Recipe | None
     claim: Claim | None
     module: ModuleType
+    sizes: Mapping[str, Mapping[str, Any]]
+    """Named sizes: overrides of the recipe (`but`)."""
+    tune: Mapping[str, tuple[Any, ...]]
+    """Override path -> values worth trying when a comparison chooses settings; the first of each is the recipe's own."""
     variant: str | None = None
     """The alias under which it was asked for, where that names a recipe of its own (`nlinear`)."""
 
@@ -127,5 +132,7 @@ def _from_path(path: Path) -> ModuleType:
 def _system(name: str, module: ModuleType, asked: str | None) -> System:
     variants: dict[str, Any] = getattr(module, "VARIANTS", {})
     recipe = variants.get(asked or "", getattr(module, "RECIPE", None))
-    found = getattr(module, "CARD", None) or Card(id=name, title=name, kind="own")
-    return System(name, found, recipe, getattr(module, "CLAIM", None), module, asked if asked in variants else None)
+    found: Card = getattr(module, "CARD", None) or Card(id=name, title=name, kind="own")
+    claim: Claim | None = getattr(module, "CLAIM", None)
+    sizes, tune = getattr(module, "SIZES", {}), getattr(module, "TUNE", {})
+    return System(name, found, recipe, claim, module, sizes, tune, asked if asked in variants else None)

@@ -10,24 +10,7 @@ from torch import Tensor, nn
 
 from sequary.core.ctx import Ctx, Tape
 from sequary.core.state import State
-from sequary.core.values import Batch, Edited, Level, Levels, Loss, Output, Plan, Reading, Sample
-
-__all__ = [
-    "Backbone",
-    "Decoder",
-    "Edit",
-    "Head",
-    "Level",
-    "Levels",
-    "Mixer",
-    "Model",
-    "Noise",
-    "Objective",
-    "Order",
-    "Probe",
-    "Recurrent",
-    "Tokens",
-]
+from sequary.core.values import Batch, Edited, Levels, Loss, Output, Plan, Reading, Sample
 
 
 class Member(nn.Module):
@@ -166,6 +149,22 @@ class Model(Member):
         main = self.heads["main"]
         assert isinstance(main, Head)
         return main
+
+
+class Forecasts(Model):
+    """A model over [B, L, C] windows: its own loss over the horizon [B, H, C] and its forecasts, in the data's units."""
+
+    def loss(self, output: Output, target: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """[B, H, C], not reduced."""
+        raise NotImplementedError
+
+    def mean(self, output: Output) -> Tensor:
+        """[B, H, C]."""
+        raise NotImplementedError
+
+    def quantiles(self, output: Output, levels: Sequence[float]) -> Tensor:
+        """[B, H, C, Q], for models that have them."""
+        raise NotImplementedError(f"{type(self).__name__} has no quantiles")
 
 
 class Order(Protocol):

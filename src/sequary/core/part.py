@@ -121,10 +121,10 @@ def put(inside: Any, path: str, value: Any, where: str) -> Any:
         items = list(cast("tuple[Any, ...]", inside))
         items[int(head)] = put(items[int(head)], rest, value, f"{where}[{head}]") if rest else value
         return tuple(items)
-    fields: Any = getattr(inside, "__dataclass_fields__", {})
-    if head in fields and not isinstance(inside, type):
-        new = put(getattr(inside, head), rest, value, f"{where}.{head}") if rest else value
-        return dataclasses.replace(inside, **{head: new})
+    policy = cast(Any, inside)
+    if head in getattr(policy, "__dataclass_fields__", {}):
+        new = put(getattr(policy, head), rest, value, f"{where}.{head}") if rest else value
+        return dataclasses.replace(policy, **{head: new})
     raise TypeError(f"{where} = {inside!r} has no {head!r} to change")
 
 

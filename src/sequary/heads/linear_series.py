@@ -1,0 +1,75 @@
+"""The linear forecasters' heads: the look-back itself, by one linear map a trend and remainder or none (Zeng et al., 2023)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sequary.core.contracts import Head
+from sequary.heads.points import point_error
+
+
+class ChannelLinear(nn.Module):
+    """[B, C, L] -> [B, C, H] with weights of each channel's own: what one linear map shared by all cannot tell apart."""
+
+    def __init__(self, channels: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(channels, outputs, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(channels, outputs).uniform_(-bound, bound))
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return torch.einsum("bcl,chl->bch", x_BCL, self.weight) + self.bias
+
+
+def linear_map(dim: int, horizon: int, own: int | None) -> nn.Module:
+    """Shared by all channels, or for `own` channels each its own."""
+    return nn.Linear(dim, horizon) if own is None else ChannelLinear(own, dim, horizon)
+
+
+class SeriesLinear(Head):
+    """[B, C, 1, L] -> [B, H, C]: y = W x + b over time. `own` = number of channels for weights of each channel's own."""
+
+    tiny = {"horizon": 3}
+    degree = 2
+
+    def __init__(self, dim: int, *, horizon: int, own: int | None = None) -> None:
+        super().__init__()
+        self.map = linear_map(dim, horizon, own)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.map(hidden[:, :, 0]).transpose(1, 2)
+
+    def loss(self, hidden: Tensor, target: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return point_error(self(hidden), target, 2)
+
+    def mean(self, hidden: Tensor) -> Tensor:
+        return self(hidden)
+
+
+class TrendRemainder(Head):
+    """DLinear: a moving average of `kernel` steps (ends repeated) is the trend; trend and remainder each have a linear map."""
+
+    tiny = {"horizon": 3, "kernel": 5}
+    degree = 2
+
+    def __init__(self, dim: int, *, horizon: int, kernel: int = 25, own: int | None = None) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel={kernel} has no centre; use {kernel - 1} or {kernel + 1}")
+        self.kernel = kernel
+        self.trend = linear_map(dim, horizon, own)
+        self.remainder = linear_map(dim, horizon, own)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        x = hidden[:, :, 0]
+        ends = self.kernel // 2
+        trend = F.avg_pool1d(F.pad(x, (ends, ends), mode="replicate"), self.kernel, 1)
+        return (self.trend(trend) + self.remainder(x - trend)).transpose(1, 2)
+
+    def loss(self, hidden: Tensor, target: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return point_error(self(hidden), target, 2)
+
+    def mean(self, hidden: Tensor) -> Tensor:
+        return self(hidden)

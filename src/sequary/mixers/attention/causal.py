@@ -1,0 +1,52 @@
+"""Causal multi-head softmax attention with rotary positions and a cache (Vaswani et al. 2017; RoFormer for the positions)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from sequary.core.contracts import Recurrent
+from sequary.core.ctx import Ctx
+from sequary.core.state import State
+from sequary.mixers.attention.cache import Cache
+from sequary.mixers.attention.projection import QKV, check_heads, join
+from sequary.ops.attend import attend, weights
+from sequary.ops.rotary import rotate
+
+
+class CausalAttention(Recurrent):
+    """o_t = Σ_s softmax_s(q_t·k_s / √K) v_s over s <= t, or over what `ctx.order` says is known; H heads side by side.
+
+    `base`: of the rotary angles; None for no positions inside attention. `bias` on all projections.
+    """
+
+    orders = True
+    grows = True
+
+    def __init__(self, dim: int, *, heads: int = 4, base: float | None = 10_000.0, bias: bool = False) -> None:
+        super().__init__()
+        self.heads, self.base, self.width = heads, base, check_heads(dim, heads)
+        self.qkv = QKV(dim, width=dim, bias=bias)
+        self.o = nn.Linear(dim, dim, bias=bias)
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        batch, length, _ = x_BTD.shape
+        q, k, v = self.qkv(x_BTD, None, self.heads)
+        q, k = self._turn(q, k, ctx.position_ids(batch, length, x_BTD.device))
+        sees = ctx.sees(batch, length, x_BTD.device, causal=True)
+        ctx.tell("attention", lambda: weights(q, k, sees=sees, causal=sees is None))
+        return self.o(join(attend(q, k, v, sees=sees, causal=sees is None)))
+
+    def init_state(self, batch: int, ctx: Ctx = Ctx()) -> Cache:
+        return Cache.empty(batch, self.heads, self.width, self.width, self.o.weight)
+
+    def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
+        assert isinstance(state, Cache)
+        q, k, v = self.qkv(x_BtD, None, self.heads)
+        q, k = self._turn(q, k, state.positions(ctx, x_BtD.shape[0], x_BtD.shape[1]))
+        state, sees = state.extend(k, v, ctx)
+        return self.o(join(attend(q, state.k, state.v, sees=sees))), state
+
+    def _turn(self, q: Tensor, k: Tensor, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
+        if self.base is None:
+            return q, k
+        return rotate(q, positions_BT, base=self.base), rotate(k, positions_BT, base=self.base)

@@ -1,0 +1,34 @@
+"""Bidirectional multi-head softmax attention (Vaswani et al., 2017, section 3.2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from sequary.core.contracts import Mixer
+from sequary.core.ctx import Ctx
+from sequary.mixers.attention.projection import QKV, check_heads, join
+from sequary.ops.attend import attend, weights
+from sequary.ops.dropout import Dropout
+
+
+class Attention(Mixer):
+    """o_t = Σ_s softmax_s(q_t·k_s / √K) v_s over all real tokens, or those that `ctx.order` lets t see.
+
+    Knows no positions: the tokens bring them. `dropout` acts on the output's projection.
+    """
+
+    orders = True
+
+    def __init__(self, dim: int, *, heads: int = 4, bias: bool = True, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        check_heads(dim, heads)
+        self.qkv = QKV(dim, width=dim, bias=bias)
+        self.o = nn.Linear(dim, dim, bias=bias)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        q, k, v = self.qkv(x_BTD, None, self.heads)
+        sees = ctx.sees(x_BTD.shape[0], x_BTD.shape[1], x_BTD.device, causal=False)
+        ctx.tell("attention", lambda: weights(q, k, sees=sees))
+        return self.dropout(self.o(join(attend(q, k, v, sees=sees))))
