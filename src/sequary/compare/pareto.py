@@ -84,7 +84,7 @@ def _axes(ax: Axes, x: Sequence[float], costs: Sequence[float]) -> None:
     ax.xaxis.set_major_formatter(FixedFormatter([text for _, text in ticks]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_locator(MaxNLocator(5))
-    ax.margins(y=0.1)
+    ax.margins(y=0.13)
 
 
 def _label(ax: Axes, points: list[Point], names: list[str], best: list[int]) -> None:
@@ -92,7 +92,8 @@ def _label(ax: Axes, points: list[Point], names: list[str], best: list[int]) -> 
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # the layout is settled: from here on positions are pixels
-    area: Box = ax.get_window_extent().extents
+    frame = ax.get_window_extent()
+    area: Box = (frame.x0 + 6, frame.y0, frame.x1, frame.y1)  # clear of the tick labels
     spots: list[Point] = [tuple(ax.transData.transform(p).tolist()) for p in points]
     taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in spots]
     for (left, high), (right, low) in itertools.pairwise(spots[i] for i in best):  # the steps of the front
