@@ -123,8 +123,8 @@ def plan(panel: Panel, seconds: float) -> tuple[int, int]:
 
 
 def _calibration_origins(length: int, horizon: int, series: int) -> list[int]:
-    """Up to eight non-overlapping forecasts in the last quarter; one a series where there are hundreds."""
-    count = min(8, max(1, 500 // series), length // (4 * horizon))
+    """Up to twenty non-overlapping forecasts in the last quarter (95 % needs 19); one a series where there are hundreds."""
+    count = min(20, max(1, 500 // series), length // (4 * horizon))
     return [length - horizon * k for k in range(count, 0, -1)]
 
 

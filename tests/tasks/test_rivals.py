@@ -1,0 +1,173 @@
+"""Boosting on lags: it learns what there is to learn, uses each kind of covariate, sees nothing after the origin, repeats."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sequary.data.panel import Panel
+from sequary.tasks.floors import EmptyHistory, Floor, LastValue, SeasonalNaive
+from sequary.tasks.lags import calendar
+from sequary.tasks.metrics import coverage, mae, mase, mase_scale
+from sequary.tasks.rivals import BoostedLags, plan
+from tests.tasks.panels import panel
+
+DATA = Path(os.environ.get("SEQUARY_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+SMALL = BoostedLags(max_rows=4000, max_iter=60)
+
+
+def seasonal(length: int, seed: int) -> np.ndarray:
+    """Season 8 with an amplitude that wanders, and noise."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(length)
+    return 10 + np.sin(t * np.pi / 4) * (2 + np.sin(t / 40)) + 0.1 * rng.standard_normal(length)
+
+
+def error(floor: Floor, cut: Panel, truth: np.ndarray) -> float:
+    return float(mae(truth, floor.forecast(cut, len(truth), [])[0].mean).mean())
+
+
+def test_it_beats_the_floors_on_a_season_and_its_intervals_cover() -> None:
+    y = seasonal(1000, 0)
+    fitted = SMALL.fit(panel(y[:800], season=8), 12, 0)
+    ours, floor, inside = [], [], []
+    for stop in range(800, 980, 12):
+        cut, truth = panel(y[:stop], season=8), y[stop : stop + 12, None]
+        found = fitted.forecast(cut, 12, [0.1, 0.9])[0]
+        ours.append(mae(truth, found.mean)[0])
+        floor.append(min(error(SeasonalNaive(), cut, truth), error(LastValue(), cut, truth)))
+        inside.append(coverage(truth, found.quantiles[0.1], found.quantiles[0.9])[0])
+    assert np.mean(ours) < 0.9 * np.mean(floor)
+    assert 0.65 <= np.mean(inside) <= 0.95
+
+
+@pytest.mark.parametrize("kind", ["past", "future", "static"])
+def test_each_kind_of_covariate_helps(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal((3, 401))
+    if kind == "future":  # the covariate of the step itself
+        covariate = noise[0, :, None]
+        known = panel(noise[0, :-1], future=covariate)
+        truth = noise[:1, -1:].T
+    elif kind == "past":  # the covariate leads by one step
+        known = panel(np.concatenate([[0.0], noise[0, :-2]]), past=noise[0, :-1, None])
+        truth = noise[:1, -2:-1].T
+    else:
+        values = [np.where(i % 2, 1.0, -1.0) * (np.arange(60) % 2) for i in range(8)]
+        known = panel(*values)
+        series = [dataclasses.replace(s, static=np.array([float(i % 2)])) for i, s in enumerate(known.series)]
+        known = dataclasses.replace(known, series=tuple(series), static=("sign",))
+        truth = np.zeros((1, 1))
+    names = {"past": ("p0",), "future": ("f0",), "static": ("sign",)}[kind]
+    assert getattr(known, kind) == names
+    found = SMALL.fit(known, 1, 0).forecast(known, 1, [])[0].mean
+    blind = dataclasses.replace(
+        known,
+        series=tuple(
+            dataclasses.replace(s, past=s.past[:, :0], future=s.future[:, :0], static=s.static[:0])
+            for s in known.series
+        ),
+    )
+    if kind != "static":
+        assert abs(found - truth).max() < 0.5 * abs(SMALL.fit(blind, 1, 0).forecast(blind, 1, [])[0].mean - truth).max()
+    else:
+        assert abs(found - truth).max() < 0.2
+
+
+def with_gaps() -> np.ndarray:
+    y = np.stack([seasonal(300, 2), 100 * seasonal(300, 3)], axis=1)
+    y[50:70, 0], y[::7, 1], y[-2:] = np.nan, np.nan, np.nan
+    return y
+
+
+def test_gaps_are_taken_as_they_are() -> None:
+    cut = panel(with_gaps(), season=8)
+    found = SMALL.fit(cut, 8, 0).forecast(cut, 8, [0.1, 0.9])[0]
+    assert np.isfinite([found.mean, *found.quantiles.values()]).all()
+    assert mae(10 * np.array([1.0, 100]) * np.ones((8, 2)), found.mean).tolist() < [3, 300]
+
+
+def test_same_seed_same_bits_whatever_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from threadpoolctl import threadpool_limits
+
+    cut = panel(with_gaps(), season=8)
+    runs = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="openmp"):
+            found = BoostedLags(max_rows=900, max_iter=20).fit(cut, 8, 5).forecast(cut, 8, [0.9])[0]
+        runs.append((found.mean.tobytes(), found.quantiles[0.9].tobytes()))
+    assert runs[0] == runs[1]
+    other = BoostedLags(max_rows=900, max_iter=20).fit(cut, 8, 6).forecast(cut, 8, [])[0]
+    assert other.mean.tobytes() != runs[0][0]
+
+
+def test_nothing_after_the_origin_moves_a_forecast() -> None:
+    y, rng = with_gaps(), np.random.default_rng(7)
+    past, future = rng.standard_normal((300, 1)), rng.standard_normal((300, 1))
+    moved = y.copy(), past.copy()
+    for array in moved:
+        array[250:] = 1e6
+    found = []
+    for values, known in ((y, past), moved):
+        cut = panel(values, season=8, past=known, future=future).cut([250])
+        found.append(SMALL.fit(cut, 8, 0).forecast(cut, 8, [0.1])[0])
+    np.testing.assert_array_equal(found[0].mean, found[1].mean)
+    np.testing.assert_array_equal(found[0].quantiles[0.1], found[1].quantiles[0.1])
+
+
+def test_future_rows_that_were_not_given_are_missing_values() -> None:
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((120, 1))
+    cut = panel(x[:100, 0], future=x[:102])
+    assert np.isfinite(SMALL.fit(cut, 6, 0).forecast(cut, 6, [0.9])[0].quantiles[0.9]).all()
+
+
+def test_series_of_all_lengths_and_unseen_ones() -> None:
+    cut = panel(seasonal(120, 0), seasonal(5, 1), np.array([3.0]), np.full(40, 2.0), season=8)
+    fitted = SMALL.fit(cut, 4, 0)
+    assert all(np.isfinite(f.quantiles[0.9]).all() for f in fitted.forecast(cut, 4, [0.9]))
+    assert np.isfinite(fitted.forecast(panel(seasonal(30, 9), season=8), 4, [])[0].mean).all()
+
+
+def test_refusals_name_the_mend() -> None:
+    cut = panel(seasonal(100, 0), season=8)
+    fitted = SMALL.fit(cut, 4, 0)
+    with pytest.raises(ValueError, match="horizon=5 exceeds horizon=4 of the fit"):
+        fitted.forecast(cut, 5, [])
+    with pytest.raises(ValueError, match="no series has two known values"):
+        SMALL.fit(panel(np.array([1.0])), 4, 0)
+    with pytest.raises(EmptyHistory, match="series 's0', target 'c0'"):
+        fitted.forecast(panel(np.full(5, np.nan), season=8), 4, [])
+
+
+def test_a_plan_depends_on_sizes_and_grows_with_time() -> None:
+    cut = panel(seasonal(100, 0), season=8)
+    assert plan(cut, 5.0) == plan(cut, 5.0)
+    plans = [plan(cut, seconds) for seconds in (0.01, 1.0, 5.0, 1000.0)]
+    assert plans == sorted(plans)
+    assert plans[0] == (2000, 10)
+    assert plans[-1] == (100_000, 100)
+
+
+def test_calendar_of_dates() -> None:
+    times = np.array(["2024-01-01T06:30", "2024-02-04T00:00"], dtype="datetime64[us]")  # a Monday, a Sunday
+    assert calendar(times, panel(np.zeros(2)).frequency).tolist() == [[6.5, 0, 0], [0, 6, 1]]
+
+
+def test_etth1_within_seconds_and_better_than_the_floors() -> None:
+    if not (DATA / "ett").exists():
+        pytest.skip(f"ETTh1 is not in {DATA}; set SEQUARY_DATA")
+    y = np.loadtxt(DATA / "ett" / "ETTh1.csv", delimiter=",", skiprows=1, usecols=range(1, 8))
+    start = len(y) - 24 * 70
+    scale = mase_scale(y[:start], 24)
+    fitted = BoostedLags(max_rows=15_000, max_iter=60).fit(panel(y[:start], season=24), 24, 0)
+    ours, floor = [], []
+    for stop in range(start, len(y) - 24, 2 * 24):
+        cut, truth = panel(y[:stop], season=24), y[stop : stop + 24]
+        ours.append(mase(truth, fitted.forecast(cut, 24, [])[0].mean, scale))
+        floor.append(mase(truth, SeasonalNaive().forecast(cut, 24, [])[0].mean, scale))
+    assert np.mean(ours) < 0.95 * np.mean(floor)
