@@ -52,6 +52,23 @@ class InstanceNorm(Windows):
         return (values_BLC - mean) / size * real, Scale(mean, size)
 
 
+class WindowNorm(Windows):
+    """As `InstanceNorm`, but the gradient flows through the deviation, as in the authors' iTransformer (the mean has none)."""
+
+    def __init__(self, dim: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, values_BLC: Tensor, observed_BLC: Tensor | None) -> tuple[Tensor, Scale]:
+        real = torch.ones_like(values_BLC) if observed_BLC is None else observed_BLC.to(values_BLC.dtype)
+        count = real.sum(1, keepdim=True).clamp(min=1)
+        mean = ((values_BLC * real).sum(1, keepdim=True) / count).detach()
+        centred = (values_BLC - mean) * real
+        var = (centred.square().sum(1, keepdim=True) - centred.sum(1, keepdim=True).square() / count) / count
+        size = (var + self.eps).sqrt()
+        return centred / size, Scale(mean, size)
+
+
 class LastValue(Windows):
     """Minus the last observed value of each channel (NLinear; Zeng et al., AAAI 2023, section 4). No gradient through it."""
 
@@ -95,7 +112,10 @@ class ChannelSteps(SeriesTokens):
 
 
 class WholeSeries(SeriesTokens):
-    """Each channel's whole look-back is one token, by a linear map L -> D (iTransformer, section 3.1); N = C tokens a row."""
+    """Each channel's whole look-back is one token, by a linear map L -> D (iTransformer, section 3.1); N = C tokens a row.
+
+    Past covariates and those known beforehand (over the look-back) are further tokens, which attention may read.
+    """
 
     tiny = {"context": 8}
 
@@ -104,7 +124,9 @@ class WholeSeries(SeriesTokens):
         self.embed = nn.Linear(context, dim)
 
     def fold(self, values_BLC: Tensor, batch: Batch, ctx: Ctx) -> tuple[Tensor, Ctx]:
-        return self.embed(values_BLC.transpose(1, 2)), ctx
+        known = None if batch.future is None else batch.future[:, : values_BLC.shape[1]]
+        rows = [t for t in (values_BLC, batch.past, known) if t is not None and t.shape[2]]
+        return self.embed(torch.cat(rows, 2).transpose(1, 2)), ctx
 
     def unfold(self, x: Tensor, batch: Batch) -> Tensor:
         return x[:, : batch.values.shape[2], None]
