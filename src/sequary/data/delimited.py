@@ -34,6 +34,9 @@ def parse(raw: bytes, *, file: str) -> pl.DataFrame:
         raise _ragged(text, separator, len(names), file, error) from error
     if frame.is_empty():
         raise DataError("there is a header, but no row", file=file, mend="write it again, or name another file")
+    if frame.width != len(names):
+        mend = "write plain column names, without quotes or line ends in them"
+        raise DataError("the header cannot be read in one way only", file=file, row=1, mend=mend)
     frame.columns = names
     frame = frame.with_columns(pl.all().str.strip_chars())
     return frame.with_columns(cells.typed(c) for c in _decimal_points(frame, separator))
@@ -66,8 +69,10 @@ def _separator(text: str) -> str:
 def _header(text: str, separator: str, file: str) -> list[str]:
     """Column names. The first may be missing (a saved index); no other may, and none may come twice."""
     names = [n.strip() for n in next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))]
+    if not names:
+        raise DataError("the first line is blank", file=file, row=1, mend="begin the file with the column names")
     values = [n for n in names if cells.is_number(n) or DATE.match(n)]
-    if names and len(values) == len(names):
+    if len(values) == len(names):
         what = f"the first line holds values ({', '.join(names[:3])}), not column names"
         mend = "add a line such as 'ds,y' on top; a forecast also needs a column of times"
         raise DataError(what, file=file, row=1, mend=mend)

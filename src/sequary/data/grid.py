@@ -40,7 +40,9 @@ def lay(times: pl.Series, code: Ints, *, given: Frequency | None, source: Source
         mend = "give times of the kind that the model was fitted on"
         raise source.refuse(f"the step should be {given.every}", column=times.name, mend=mend)
     raw = times.cast(pl.Int64).to_numpy()
-    unit, step = _parsed(given) if given else _step(raw, code, moments=moments, column=times.name, source=source)
+    unit, step = (
+        _parsed(given) if given else _step(raw, code, moments=moments, column=times.name, source=source, rows=rows)
+    )
     x = raw.astype("M8[us]").astype("M8[M]").astype(np.int64) if unit == "months" else raw
     place, phase = _places(x, code, step)
     first = np.full(code.max() + 1, np.iinfo(np.int64).max)
@@ -67,7 +69,7 @@ def _parsed(given: Frequency) -> tuple[str, int]:
     return unit, count * size
 
 
-def _step(x: Ints, code: Ints, *, moments: bool, column: str, source: Source) -> tuple[str, int]:
+def _step(x: Ints, code: Ints, *, moments: bool, column: str, source: Source, rows: pl.Series) -> tuple[str, int]:
     order = np.lexsort((x, code))
     same = code[order][1:] == code[order][:-1]
     gaps = np.diff(x[order])[same]
@@ -81,8 +83,10 @@ def _step(x: Ints, code: Ints, *, moments: bool, column: str, source: Source) ->
             return "months", step
     step = _common(gaps)
     if step is None:
-        what = f"the times are irregular: no step explains nine in ten of the {len(gaps):,} time differences"
-        raise source.refuse(what, column=column, mend=AGGREGATE)
+        values, counts = np.unique(gaps, return_counts=True)
+        at = int(order[1:][same][np.argmax(gaps != values[counts.argmax()])])
+        what = f"irregular times: no step explains nine in ten of the {len(gaps):,} time differences (the first odd one ends here)"
+        raise source.refuse(what, column=column, index=rows[at], mend=AGGREGATE)
     return ("microseconds" if moments else "integers"), step
 
 
@@ -107,7 +111,8 @@ def _top_share(gaps: Ints) -> float:
 def _common(gaps: Ints) -> int | None:
     """The smallest frequent difference that nine in ten are multiples of (within a tenth of it), if there is one."""
     values, counts = np.unique(gaps[gaps > 0], return_counts=True)
-    for step in values[counts >= 0.1 * len(gaps)]:
+    frequent = counts >= max(0.1 * len(gaps), min(2, counts.max()))  # one slip in a short table is no step
+    for step in values[frequent]:
         times = np.maximum(np.rint(values / step), 1)
         near = np.abs(values - times * step) <= 0.1 * step
         if counts[near].sum() >= 0.9 * len(gaps):
