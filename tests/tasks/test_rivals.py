@@ -57,7 +57,7 @@ def test_each_kind_of_covariate_helps(kind: str) -> None:
         known = panel(np.concatenate([[0.0], noise[0, :-2]]), past=noise[0, :-1, None])
         truth = noise[:1, -2:-1].T
     else:
-        values = [np.where(i % 2, 1.0, -1.0) * (np.arange(60) % 2) for i in range(8)]
+        values = [np.where(i % 2, 1.0, -1.0) * (np.arange(60.0) % 2) for i in range(8)]
         known = panel(*values)
         series = [dataclasses.replace(s, static=np.array([float(i % 2)])) for i, s in enumerate(known.series)]
         known = dataclasses.replace(known, series=tuple(series), static=("sign",))

@@ -79,22 +79,26 @@ def find_copy(x_N: Floats, y_T: Floats, reach: int) -> Copy | None:
     return None
 
 
+def _steps(count: int) -> str:
+    return f"{count} {'step' if count == 1 else 'steps'}"
+
+
 def _equation(name: str, target: str, copy: Copy) -> str:
-    when = f"{abs(copy.shift)} {'step' if abs(copy.shift) == 1 else 'steps'} {'later' if copy.shift > 0 else 'earlier'}"
-    factor = "" if np.isclose(copy.slope, 1, rtol=1e-6) else f"{copy.slope:.6g} x "
-    shown = np.isclose(copy.offset, 0, atol=1e-6 * max(1.0, abs(copy.slope)))
-    plus = "" if shown else f" {'+' if copy.offset > 0 else '-'} {abs(copy.offset):.6g}"
-    return f"'{name}' equals {factor}'{target}'{plus}{'' if copy.shift == 0 else f' of {when}'}"
+    when = "" if copy.shift == 0 else f" {_steps(abs(copy.shift))} {'later' if copy.shift > 0 else 'earlier'}"
+    if abs(copy.slope - 1) < 1e-6 and abs(copy.offset) < 1e-6:
+        return f"'{name}' equals '{target}'{when}"
+    plus = f" {'+' if copy.offset > 0 else '-'} {abs(copy.offset):.6g}"
+    return f"'{name}' equals {copy.slope:.6g} × '{target}'{when and f' ({when.strip()})'}{plus}"
 
 
 def _verdict(copy: Copy, *, future: bool, horizon: int) -> str:
     """What the copy does at an origin, and the mend."""
     if future and copy.shift > -horizon:
-        mend = f"drop it, or shift it at least {horizon + copy.shift} steps into the past"
-        other = " or declare it a past covariate" if copy.shift <= 0 else ""
+        mend = f"drop it, or shift it at least {_steps(horizon + copy.shift)} into the past"
+        other = ", or declare it a past covariate" if copy.shift <= 0 else ""
         return f"a leak: given beforehand, it shows the target after the origin; {mend}{other}"
     if copy.shift > 0:
-        mend = f"drop it, or shift it at least {copy.shift} steps into the past"
+        mend = f"drop it, or shift it at least {_steps(copy.shift)} into the past"
         return f"a leak: it shows the target after the origin; {mend}"
     if copy.shift == 0:
         return "no leak, as it is known up to the origin only, but it tells nothing new; drop it"
