@@ -273,6 +273,7 @@ def test_duplicated_column_names(save: Save) -> None:
     assert message == "sales.csv, row 1, column 'y': columns 2 and 3 have the same name; rename one of them"
     assert "duplicated column names" in refused(pd.DataFrame(np.ones((1, 2)), columns=pd.Index(["y", "y"])))
     assert "duplicated column names" in refused(pa.table([pa.array([1]), pa.array([2])], names=["y", "y"]))
+    assert "the column name 0 is no text; name the columns by text" in refused(pd.DataFrame(np.ones((1, 2))))
     assert "row 1: the first line is blank; begin the file with the column names" in refused(save("\nds,y\n1,2\n"))
     assert "row 1: the header cannot be read in one way only" in refused(save("ds,so\rld,y\n1,2,3\n"))
     assert "row 1: column 2 has no name; give it one" in refused(save(table("1,2,3", header="ds,,y")))

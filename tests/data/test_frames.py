@@ -148,6 +148,16 @@ def test_pandas_types(tmp_path: Path) -> None:
     }
 
 
+def test_pandas_periods_and_dates_as_text() -> None:
+    period = pd.DataFrame({"month": pd.period_range("2024-01", periods=3, freq="M"), "y": [1, 2, 3]})
+    assert read(period)["month"].to_list() == ["2024-01", "2024-02", "2024-03"]
+    text = pd.DataFrame({"ds": ["2024-01-01", "2024-01-02"], "y": [1.0, 2.0]})
+    days = pl.DataFrame({"ds": [dt.datetime(2024, 1, 3), dt.datetime(2024, 1, 4)]})
+    assert like(text, days)["ds"].tolist() == ["2024-01-03", "2024-01-04"]
+    hours = pl.DataFrame({"ds": [dt.datetime(2024, 1, 3, 1)]})
+    assert like(text, hours)["ds"].tolist() == ["2024-01-03 01:00:00"]
+
+
 def test_pandas_is_read_without_pyarrow() -> None:
     program = (
         "import sys; sys.modules['pyarrow'] = None\n"

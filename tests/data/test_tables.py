@@ -241,14 +241,21 @@ def test_new_rows_keep_the_codes_of_an_earlier_panel() -> None:
         understand(new, frequency=Frequency(every="1h", season=24))
 
 
+def test_series_much_sparser_than_the_grid_are_said() -> None:
+    ds = [MONDAY + dt.timedelta(hours=h) for h in range(48)] + [MONDAY + dt.timedelta(days=d) for d in range(9)]
+    _, understood = understand(long(unique_id=["hourly"] * 48 + ["daily"] * 9, ds=ds, y=list(range(57))))
+    assert "1 series with a row at fewer than a third of the grid's steps, such as 'daily'" in understood.notes
+
+
 def test_columns_that_are_no_use_are_said() -> None:
     n = 3000
-    extra = {"comment": [f"text {i}" for i in range(n)], "empty": [None] * n, "list": [[1]] * n}
+    extra = {"comment": [f"text {i}" for i in range(n)], "empty": [None] * n, "id": range(n), "list": [[1]] * n}
     panel, understood = understand(one(moments("d", n), **extra))
     assert panel.past == panel.static == ()
     assert understood.notes == (
         "column 'comment' is not used: 3,000 distinct texts are no categories",
         "column 'empty' is not used: it is empty",
+        "column 'id' is not used: it only counts the rows",
         "column 'list' is not used: List(Int64) is neither a number nor a category",
     )
 

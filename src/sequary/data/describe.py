@@ -79,7 +79,9 @@ def _calendar_notes(panel: Panel, rows: Rows, grid: Grid) -> tuple[str, ...]:
     steps = np.bincount(rows.code, minlength=len(panel.series))
     sparse = [s.id for s, n, span in zip(panel.series, steps, grid.lengths, strict=True) if n > 1 and n * 3 < span]
     if sparse:
-        notes.append(f"{len(sparse):,} series have a row at fewer than a third of their steps, such as {sparse[0]!r}")
+        notes.append(
+            f"{len(sparse):,} series with a row at fewer than a third of the grid's steps, such as {sparse[0]!r}"
+        )
     return tuple(notes)
 
 

@@ -93,6 +93,9 @@ def _from_frame(source: Any) -> pl.DataFrame:
             frame = frame.collect(backend="polars")
         if not frame.implementation.is_pandas_like():
             return frame.to_polars()
+        for name in (name for name in frame.columns if type(name) is not str):
+            mend = "name the columns by text: df.columns = df.columns.astype(str)"
+            raise DataError(f"the column name {name!r} is no text", file="dataframe", mend=mend)
         return pl.DataFrame([_from_pandas(frame[name]) for name in frame.columns])
     except TypeError as error:
         mend = "give a path, or a pandas, polars or pyarrow table"
@@ -112,7 +115,8 @@ def _from_pandas(column: nw.Series[Any]) -> pl.Series:
     if dtype.is_float():
         return pl.Series(name, column.to_numpy(), nan_to_null=True)
     values = [None if empty else value for value, empty in zip(column, column.is_null(), strict=True)]
-    if len({type(v) for v in values if v is not None}) > 1:  # an object column: numbers among words stay visible
+    kinds = {type(v) for v in values if v is not None}
+    if len(kinds) > 1 or dtype == nw.Unknown:  # numbers among words stay visible; a period is read as its text
         values = [None if v is None else str(v) for v in values]
     return pl.Series(name, values)
 
@@ -120,6 +124,8 @@ def _from_pandas(column: nw.Series[Any]) -> pl.Series:
 def _as(column: pl.Series, origin: pl.Series) -> pl.Series:
     if isinstance(origin.dtype, pl.Datetime) and origin.dtype.time_zone:
         return zones.restore(column, origin)
+    if isinstance(column.dtype, pl.Datetime) and origin.dtype == pl.String:
+        return column.dt.to_string("%Y-%m-%d" if zones.only_midnights(column) else "%Y-%m-%d %H:%M:%S")
     castable = origin.dtype.is_numeric() or origin.dtype.is_temporal() or origin.dtype == pl.String
     # A forecast of an integer target is no integer; an integer id that comes as text is one.
     widens = column.dtype.is_float() and origin.dtype.is_integer()

@@ -13,6 +13,7 @@ from sequary.data.errors import Source
 
 IDS = ("unique_id", "item_id", "series_id")
 TARGETS = ("y", "target")
+COUNTERS = ("index", "id", "row", "unnamed: 0")
 MAX_CATEGORIES = 1000
 """A text column with more distinct values (and with more than half as many as rows) is a comment, not a category."""
 
@@ -133,7 +134,7 @@ def _usable(frame: pl.DataFrame, names: list[str]) -> tuple[list[str], tuple[str
         counter = column.dtype.is_integer() and bool(
             (column - column[0] == pl.int_range(len(column), eager=True)).all()
         )
-        if name == "index" and counter:
+        if name.lower() in COUNTERS and counter:
             notes[name] = "it only counts the rows"
         elif column.count() == 0 or (column.dtype == pl.String and cells.cleaned(column).count() == 0):
             notes[name] = "it is empty"

@@ -72,7 +72,11 @@ class Understanding:
 
 
 def _covariate(covariate: Covariate) -> str:
-    kind = f", {covariate.categories:,} categories" if covariate.categories else ""
+    kind = (
+        f", {covariate.categories:,} categor{'y' if covariate.categories == 1 else 'ies'}"
+        if covariate.categories
+        else ""
+    )
     return f"{covariate.kind} covariate: {covariate.name!r}{kind} ({covariate.how})"
 
 
