@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from torch import Tensor, nn
 
+Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 M = TypeVar("M", bound=nn.Module)
 
 
-def renamed(weights: Mapping[str, Tensor], rules: Sequence[tuple[str, str]], drop: str = r"$^") -> dict[str, Tensor]:
+def renamed(weights: Mapping[str, Tensor], rules: Sequence[Rule], drop: str = r"$^") -> dict[str, Tensor]:
     """Each key rewritten by every rule in turn (regular expression, replacement); keys that match `drop` are left out."""
     made: dict[str, Tensor] = {}
     for key, value in weights.items():

@@ -7,7 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequary.core.contracts import Head
-from sequary.heads.points import point_error
+
+
+def point_error(prediction: Tensor, target: Tensor, power: int) -> Tensor:
+    """|prediction − target|^power, element by element."""
+    error = prediction - target
+    return error.square() if power == 2 else error.abs()
 
 
 class ChannelLinear(nn.Module):

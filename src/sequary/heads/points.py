@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sequary.core.contracts import Head
+from sequary.heads.linear_series import linear_map, point_error
 from sequary.ops.dropout import Dropout
-
-
-def point_error(prediction: Tensor, target: Tensor, power: int) -> Tensor:
-    """|prediction − target|^power, element by element."""
-    error = prediction - target
-    return error.square() if power == 2 else error.abs()
 
 
 class HorizonPoints(Head):
     """[B, C, N, D] -> [B, H, C]: one linear map N·D -> H shared by the channels; squared error.
 
-    `tokens` = N. iTransformer has N = 1, PatchTST the number of patches (its flatten head, section 3.1).
+    `tokens` = N. iTransformer has N = 1, PatchTST the number of patches (its flatten head, section 3.1). `own` = number of
+    channels for weights of each channel's own.
     """
 
     tiny = {"horizon": 3, "tokens": 2}
     degree = 2
 
-    def __init__(self, dim: int, *, horizon: int, tokens: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self, dim: int, *, horizon: int, tokens: int = 1, own: int | None = None, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.out = nn.Linear(tokens * dim, horizon)
+        self.out = linear_map(tokens * dim, horizon, own)
         self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor) -> Tensor:

@@ -18,6 +18,15 @@ class Windows(Member):
         raise NotImplementedError
 
 
+def moments(values_BLC: Tensor, observed_BLC: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, 1, C] mean and biased variance over observed steps, and the mask as numbers."""
+    real = torch.ones_like(values_BLC) if observed_BLC is None else observed_BLC.to(values_BLC.dtype)
+    count = real.sum(1, keepdim=True).clamp(min=1)
+    mean = (values_BLC * real).sum(1, keepdim=True) / count
+    var = (((values_BLC - mean) * real).square()).sum(1, keepdim=True) / count
+    return mean, var, real
+
+
 class NoScale(Windows):
     """As they come."""
 
@@ -40,16 +49,9 @@ class InstanceNorm(Windows):
         self.eps = eps
 
     def forward(self, values_BLC: Tensor, observed_BLC: Tensor | None) -> tuple[Tensor, Scale]:
-        if observed_BLC is None:
-            mean = values_BLC.mean(1, keepdim=True).detach()
-            size = (values_BLC.var(1, keepdim=True, unbiased=False) + self.eps).sqrt().detach()
-            return (values_BLC - mean) / size, Scale(mean, size)
-        real = observed_BLC.to(values_BLC.dtype)
-        count = real.sum(1, keepdim=True).clamp(min=1)
-        mean = ((values_BLC * real).sum(1, keepdim=True) / count).detach()
-        var = (((values_BLC - mean) * real).square().sum(1, keepdim=True) / count).detach()
-        size = (var + self.eps).sqrt()
-        return (values_BLC - mean) / size * real, Scale(mean, size)
+        mean, var, real = moments(values_BLC, observed_BLC)
+        size = (var + self.eps).sqrt().detach()
+        return (values_BLC - mean.detach()) / size * real, Scale(mean.detach(), size)
 
 
 class WindowNorm(Windows):
@@ -60,13 +62,10 @@ class WindowNorm(Windows):
         self.eps = eps
 
     def forward(self, values_BLC: Tensor, observed_BLC: Tensor | None) -> tuple[Tensor, Scale]:
-        real = torch.ones_like(values_BLC) if observed_BLC is None else observed_BLC.to(values_BLC.dtype)
-        count = real.sum(1, keepdim=True).clamp(min=1)
-        mean = ((values_BLC * real).sum(1, keepdim=True) / count).detach()
-        centred = (values_BLC - mean) * real
-        var = (centred.square().sum(1, keepdim=True) - centred.sum(1, keepdim=True).square() / count) / count
+        mean = moments(values_BLC, observed_BLC)[0].detach()
+        _, var, real = moments(values_BLC - mean, observed_BLC)
         size = (var + self.eps).sqrt()
-        return centred / size, Scale(mean, size)
+        return (values_BLC - mean) / size * real, Scale(mean, size)
 
 
 class LastValue(Windows):
@@ -136,22 +135,24 @@ class ChannelPatches(SeriesTokens):
     """Each channel a row of its own, cut into overlapping patches, each a token with a learned position.
 
     PatchTST, section 3.1: patches of `patch` steps every `stride`, the end padded by `stride` repeats of the last value, so
-    N = (L − patch) // stride + 2.
+    N = (L − patch) // stride + 2; without `padded`, one less and surplus steps at the end are lost.
     """
 
     tiny = {"context": 12, "patch": 4, "stride": 2}
 
-    def __init__(self, dim: int, *, context: int, patch: int = 16, stride: int = 8) -> None:
+    def __init__(self, dim: int, *, context: int, patch: int = 16, stride: int = 8, padded: bool = True) -> None:
         super().__init__()
         if context < patch:
             raise ValueError(f"patch={patch} is longer than context={context}; use patch <= {context}")
-        self.patch, self.stride = patch, stride
+        self.patch, self.stride, self.end = patch, stride, stride if padded else 0
         self.embed = nn.Linear(patch, dim)
-        self.positions = nn.Parameter(torch.empty((context - patch) // stride + 2, dim).uniform_(-0.02, 0.02))
+        self.positions = nn.Parameter(
+            torch.empty((context + self.end - patch) // stride + 1, dim).uniform_(-0.02, 0.02)
+        )
 
     def fold(self, values_BLC: Tensor, batch: Batch, ctx: Ctx) -> tuple[Tensor, Ctx]:
         rows = rearrange(values_BLC, "b l c -> (b c) l")
-        padded = torch.cat((rows, rows[:, -1:].expand(-1, self.stride)), 1)
+        padded = torch.cat((rows, rows[:, -1:].expand(-1, self.end)), 1)
         return self.embed(padded.unfold(1, self.patch, self.stride)) + self.positions, ctx
 
     def unfold(self, x: Tensor, batch: Batch) -> Tensor:
