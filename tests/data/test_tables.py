@@ -82,6 +82,12 @@ def test_month_ends_stay_month_ends() -> None:
     assert np.isnan(series.values[2, 0])
 
 
+def test_month_ends_that_are_mostly_thirtieths() -> None:
+    ends = ["2024-04-30", "2024-05-31", "2024-06-30"]
+    series = understand(one(ends))[0].series[0]
+    assert [str(t)[:10] for t in series.times] == ends
+
+
 def test_first_business_days_are_months() -> None:
     first = [dt.datetime(2024, m, d) for m, d in enumerate((1, 1, 1, 1, 1, 3, 1, 1, 2, 1, 1, 2), 1)]
     panel, understood = understand(one(first))
@@ -120,10 +126,12 @@ def test_unsorted_rows_are_sorted_and_counted() -> None:
 
 
 def test_jitter_is_moved_to_the_grid_and_said() -> None:
-    times = [MONDAY + dt.timedelta(minutes=5 * i, seconds=4 if i in (7, 19) else 0) for i in range(40)]
+    times = [MONDAY + dt.timedelta(minutes=5 * i, seconds={0: 2, 7: 4, 19: -4}.get(i, 0)) for i in range(40)]
     panel, understood = understand(one(times))
     assert len(panel.series[0]) == 40
-    assert "note: 2 row(s) stood beside the grid of 5m and moved to its nearest step" in understood.lines()
+    assert panel.series[0].times[0] == np.datetime64("2024-01-01")
+    assert panel.series[0].values[19, 0] == 19.5
+    assert "note: 3 row(s) stood beside the grid of 5m and moved to its nearest step" in understood.lines()
 
 
 def test_each_series_has_its_own_phase() -> None:
@@ -302,6 +310,12 @@ def test_dates_written_as_whole_numbers(numbers: list[int], every: str, first: s
 def test_conversion_to_utc_is_said() -> None:
     _, understood = understand(one(["2024-01-31T23:00+01:00", "2024-02-01T00:00+01:00"]))
     assert understood.notes == ("times were converted from offset +01:00 to UTC",)
+
+
+def test_midnights_at_an_offset_stay_days() -> None:
+    panel, understood = understand(one(["2024-01-31T00:00+01:00", "2024-02-01T00:00+01:00"]))
+    assert panel.series[0].times[0] == np.datetime64("2024-01-31")
+    assert understood.notes == ("times are midnights at offset +01:00, kept as its calendar days",)
 
 
 def test_understanding_of_the_demonstration_data() -> None:
