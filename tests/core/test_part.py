@@ -22,7 +22,7 @@ def test_a_misspelt_argument_fails_where_it_is_written() -> None:
 
 
 def test_a_missing_argument_fails_where_it_is_written() -> None:
-    with pytest.raises(TypeError, match="missing a required keyword-only argument: 'vocab'|missing.*vocab"):
+    with pytest.raises(TypeError, match=r"missing.*vocab"):
         part(Categorical)  # pyright: ignore[reportCallIssue]
 
 

@@ -11,7 +11,7 @@ from tests.repo.reading import imports, sources
 LEVELS = (
     {"core"},
     {"ops"},
-    {"tokens", "orders", "noise", "mixers", "heads", "condition", "blocks", "backbones", "data"},
+    {"tokens", "orders", "noise", "mixers", "heads", "condition", "blocks", "backbones", "models", "data"},
     {"decode"},
     {"objectives", "edit", "probe"},
     {"builders"},

@@ -46,12 +46,12 @@ def reasoned(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef, limit: i
 
 
 def sizes(root: Path) -> list[str]:
-    """A recipe has at most 80 lines, another file 200, a function 40, unless it says why; `core/` under 800 in all."""
+    """A recipe has at most 80 lines, another file 200, a function 40, unless it says why; `core/` under 800 of code in all."""
     found: list[str] = []
     core = 0
     for path, tree in sources(root):
         lines = len((root / "src/sequary" / path).read_text(encoding="utf-8").splitlines())
-        core += lines if path.parts[0] == "core" else 0
+        core += code_lines(tree) if path.parts[0] == "core" else 0
         limit = 80 if path.parts[0] == "systems" else 200
         if lines > limit and not reasoned(tree, limit):
             found.append(f"{path} has {lines} lines: split it, or begin a line of its docstring {why(limit)}")
@@ -61,8 +61,16 @@ def sizes(root: Path) -> list[str]:
                 if length > 40 and not reasoned(node, 40):
                     found.append(f"{path}:{node.lineno} {node.name} has {length} lines: split it, or say {why(40)}")
     if core >= 800:
-        found.append(f"core/ has {core} lines, under 800 are allowed: move what is not a contract out of it")
+        found.append(f"core/ has {core} lines of code, under 800 are allowed: move what is not a contract out of it")
     return found
+
+
+def code_lines(tree: ast.Module) -> int:
+    """Lines that hold code: no blank line, no comment, no docstring."""
+    words = {n for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    silent = words | {inner for word in words for inner in ast.walk(word)}
+    held = (n for n in ast.walk(tree) if isinstance(n, ast.stmt | ast.expr | ast.arg) and n not in silent)
+    return len({line for n in held for line in (n.lineno, n.end_lineno)})
 
 
 def why(limit: int) -> str:

@@ -41,7 +41,7 @@ SEEDED: list[tuple[Rule, dict[str, str], str]] = [
         "has 205 lines",
     ),
     (rules.sizes, {"mixers/a.py": LONG_FUNCTION}, "f has 41 lines"),
-    (rules.sizes, {f"core/{i}.py": "x = 1\n" * 200 for i in range(4)}, "core/ has 800 lines"),
+    (rules.sizes, {f"core/{i}.py": "x = 1\n" * 200 for i in range(4)}, "core/ has 800 lines of code"),
     (rules.one_way, {"core/a.py": "import sequary.ops.scan\n"}, "core imports ops"),
     (rules.one_way, {"mixers/a.py": "from sequary.builders import language_model\n"}, "mixers imports builders"),
     (rules.one_way, {"ops/a.py": "def f():\n    from sequary import mixers\n"}, "ops imports mixers"),

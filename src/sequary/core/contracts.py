@@ -1,4 +1,7 @@
-"""The contracts. Interfaces only: everything else in sequary is a leaf that meets one of these, and the laws check it."""
+"""The contracts. Interfaces only: everything else in sequary is a leaf that meets one of these, and the laws check it.
+
+Longer than 200 lines because the contracts are read together.
+"""
 
 from __future__ import annotations
 

@@ -24,15 +24,17 @@ class Frequency:
     """Steps in the natural season (24 for hourly, 12 for monthly, 7 for daily); 1 where there is none."""
 
     def extend(self, last: np.datetime64 | np.int64, steps: int) -> NDArray[np.generic]:
-        """The `steps` times that follow `last` on this grid."""
-        if self.every.endswith("i"):
-            stride = int(self.every[:-1])
-            return np.asarray(last) + stride * np.arange(1, steps + 1)
+        """The `steps` times that follow `last` on this grid; after a month's last day come months' last days."""
+        count = int("".join(c for c in self.every if c.isdigit()))
+        unit = self.every.removeprefix(str(count))
+        if unit == "i":
+            return np.asarray(last) + count * np.arange(1, steps + 1)
         import polars as pl  # calendar steps (months, quarters) need a calendar; polars has one
 
         start = pl.Series([last]).cast(pl.Datetime("us"))
-        count, unit = int("".join(c for c in self.every if c.isdigit())), "".join(c for c in self.every if c.isalpha())
-        return np.concatenate([start.dt.offset_by(f"{count * i}{unit}").to_numpy() for i in range(1, steps + 1)])
+        ahead = pl.concat([start.dt.offset_by(f"{count * i}{unit}") for i in range(1, steps + 1)])
+        ends_month = unit in {"mo", "q", "y"} and bool((start.dt.month_end() == start).all())
+        return (ahead.dt.month_end() if ends_month else ahead).to_numpy()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
