@@ -28,10 +28,10 @@ class Frequency:
         count = int("".join(c for c in self.every if c.isdigit()))
         unit = self.every.removeprefix(str(count))
         if unit == "i":
-            return np.asarray(last) + count * np.arange(1, steps + 1)
+            return np.int64(int(last)) + count * np.arange(1, steps + 1)
         import polars as pl  # calendar steps (months, quarters) need a calendar; polars has one
 
-        start = pl.Series([last]).cast(pl.Datetime("us"))
+        start = pl.Series(np.array([last], "datetime64[us]"))
         ahead = pl.concat([start.dt.offset_by(f"{count * i}{unit}") for i in range(1, steps + 1)])
         ends_month = unit in {"mo", "q", "y"} and bool((start.dt.month_end() == start).all())
         return (ahead.dt.month_end() if ends_month else ahead).to_numpy()
