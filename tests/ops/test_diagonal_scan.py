@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sequary.ops.diagonal_scan import _chunked, diagonal_scan, scan_matrix  # pyright: ignore[reportPrivateUsage]
+from sequary.ops.diagonal_scan import diagonal_scan, scan_matrix
+from sequary.ops.diagonal_scan_chunked import chunked
 from sequary.ops.forms import form
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -111,7 +112,7 @@ def test_groups_must_divide() -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_operator_is_well_formed(packed: bool) -> None:
     args = [x.requires_grad_() for x in inputs(35, groups=2)]
-    torch.library.opcheck(_chunked, (*args, (~starts(35)).double() if packed else None))
+    torch.library.opcheck(chunked, (*args, (~starts(35)).double() if packed else None))
 
 
 class Scan(torch.nn.Module):

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sequary.ops.forms import chosen
+from sequary.ops.operator import complete
 
 CHUNK = 64
 
@@ -35,16 +36,14 @@ def vector_decay(
     return o_BTHV.to(v_BTHV.dtype), last_BHKV.to(S_BHKV.dtype)
 
 
-def _reference(
-    q_BTHK: Tensor, k_BTHK: Tensor, v_BTHV: Tensor, g_BTHK: Tensor, S_BHKV: Tensor
-) -> tuple[Tensor, Tensor]:
-    outputs: list[Tensor] = []
+def _reference(q_BTHK: Tensor, k_BTHK: Tensor, v_BTHV: Tensor, g_BTHK: Tensor, S_BHKV: Tensor) -> tuple[Tensor, Tensor]:
+    state, outputs = S_BHKV, list[Tensor]()
     for q_BHK, k_BHK, v_BHV, g_BHK in zip(
         q_BTHK.unbind(1), k_BTHK.unbind(1), v_BTHV.unbind(1), g_BTHK.unbind(1), strict=True
     ):
-        S_BHKV = g_BHK.exp()[..., None] * S_BHKV + k_BHK[..., None] * v_BHV[..., None, :]
-        outputs.append((q_BHK[..., None] * S_BHKV).sum(-2))
-    return torch.stack(outputs, 1), S_BHKV
+        state = g_BHK.exp()[..., None] * state + k_BHK[..., None] * v_BHV[..., None, :]
+        outputs.append((q_BHK[..., None] * state).sum(-2))
+    return torch.stack(outputs, 1), state
 
 
 # Inside the operators: [N, B·H, C, K], N chunks of C = a power of two tokens, the last one filled up with zeros.
@@ -68,7 +67,7 @@ def _join(x: Tensor, like: Tensor) -> Tensor:
 
 def _halves(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Views [C/2size · leading, size, K] of the left and right halves of the blocks of 2·size tokens."""
-    left, right = x.unflatten(-2, (-1, 2, size)).unbind(-3)
+    left, right = x.view(*x.shape[:-2], -1, 2, size, x.shape[-1]).unbind(-3)
     return left, right
 
 
@@ -90,10 +89,9 @@ def _levels(q: Tensor, k: Tensor, g: Tensor) -> tuple[list[_Level], Tensor, Tens
     size = 1
     while size < g.shape[-2]:
         levels.append(_Level(size, q, k, since, until))
-        (since_left, since_right), (until_left, until_right) = _halves(since, size), _halves(until, size)
+        (since_left, since_right), (until_left, _) = _halves(since, size), _halves(until, size)
         until_left += since_right[..., -1:, :]
         since_right += since_left[..., -1:, :]
-        del until_right
         size *= 2
     return levels, since, until
 
@@ -109,7 +107,8 @@ def _scores(q: Tensor, k: Tensor, levels: list[_Level]) -> Tensor:
 
 def _blocks(scores: Tensor, size: int) -> Tensor:
     """View [..., C/2size, size, size]: the (right, left) blocks of one level on the diagonal."""
-    blocks = scores.unflatten(-1, (-1, 2, size)).unflatten(-4, (-1, 2, size))[..., :, 1, :, :, 0, :]
+    count = scores.shape[-1] // (2 * size)
+    blocks = scores.view(*scores.shape[:-2], count, 2, size, count, 2, size)[..., :, 1, :, :, 0, :]
     return blocks.diagonal(dim1=-4, dim2=-2).movedim(-1, -3)
 
 
@@ -135,8 +134,7 @@ def _states(S: Tensor, added: Tensor, decay: Tensor) -> Tensor:
     return states
 
 
-@_chunked.register_fake
-def _(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _fake(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     chunks = (q.shape[1] + CHUNK - 1) // CHUNK + 1
     return v.new_empty(v.shape), S.new_empty(S.shape), S.new_empty(chunks, S.shape[0] * S.shape[1], *S.shape[2:])
 
@@ -181,8 +179,7 @@ def _level_backward(level: _Level, dscores: Tensor, dq: Tensor, dk: Tensor, dsin
     duntil_left.addcmul_(dk_level, level.k)
 
 
-@_chunked_backward.register_fake
-def _(
+def _fake_backward(
     do: Tensor, dS: Tensor, q: Tensor, k: Tensor, v: Tensor, g: Tensor, begins: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     dq, dk, dv, dg, first = (x.new_empty(x.shape) for x in (q, k, v, g, dS))
@@ -197,4 +194,5 @@ def _gradients(ctx: Any, do: Tensor, dS: Tensor, _: Tensor) -> tuple[Tensor, ...
     return _chunked_backward(do.contiguous(), dS.contiguous(), *ctx.saved_tensors)
 
 
-_chunked.register_autograd(_gradients, setup_context=_save)
+complete(_chunked, fake=_fake, save=_save, gradients=_gradients)
+complete(_chunked_backward, fake=_fake_backward)
