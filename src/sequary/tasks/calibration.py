@@ -1,0 +1,62 @@
+"""Where the intervals of a trained forecaster come from: its own quantiles, or its errors on the validation part."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from sequary.core.contracts import Forecasts
+from sequary.data.panel import Floats, Panel
+from sequary.data.scaling import Scaler
+from sequary.data.windows import Windows
+from sequary.tasks.conformal import Conformal, rank
+from sequary.tasks.fitted import AT_ONCE, predicted
+from sequary.tasks.metrics import mase_scale
+from sequary.train.evaluation import moved
+from sequary.train.learning import evaluating
+
+
+def has_quantiles(model: Forecasts, source: Windows, probabilities: Sequence[float], where: torch.device) -> bool:
+    batch = moved(source.batch(torch.zeros(1, dtype=torch.long)), where)
+    try:
+        with evaluating(model), torch.inference_mode():
+            model.quantiles(model(batch), probabilities)
+    except NotImplementedError:  # how the contract says that a model predicts points
+        return False
+    return True
+
+
+def calibrated(
+    model: Forecasts, known: Panel, scaler: Scaler, validation: Windows | None, horizon: int, where: torch.device
+) -> Conformal:
+    """From the errors over the validation windows, divided by the scale that each series' metric has in training."""
+    width = len(known.channels)
+    if validation is None:
+        return Conformal.fit(np.empty((0, horizon, width)), np.empty((0, width)))
+    ratio_SC = np.stack([scaler.of(s)[1] / mase_scale(s.values, known.frequency.season) for s in known.series])
+    errors: list[Floats] = []
+    means = predicted(model, validation, (), where)
+    for rows in torch.arange(len(validation)).split(AT_ONCE):
+        batch = validation.batch(rows)
+        assert batch.target is not None
+        truth = batch.target.double()
+        if batch.weight is not None:
+            truth = truth.where(batch.weight, torch.nan)
+        mean = np.stack([m for m, _ in itertools.islice(means, len(rows))])
+        errors.append((truth.numpy() - mean) * ratio_SC[validation.series[rows].numpy(), None])
+    return thinned(Conformal.fit(np.concatenate(errors), np.ones(width)))
+
+
+def thinned(conformal: Conformal, most: int = 199) -> Conformal:
+    """At most 199 sizes a step, at even ranks: small enough to be saved, exact for shares that are multiples of 0.005."""
+
+    def keep(size_N: Floats) -> Floats:
+        if len(size_N) <= most:
+            return size_N
+        return size_N[rank(len(size_N), np.arange(1, most + 1) / (most + 1)) - 1]
+
+    return dataclasses.replace(conformal, sizes=tuple(keep(size) for size in conformal.sizes))

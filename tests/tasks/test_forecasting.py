@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from sequary.core.catalogue import load
+from sequary.core.part import FromData, part
+from sequary.core.recipe import Recipe
+from sequary.heads.points import HorizonPoints
+from sequary.tasks.floors import EmptyHistory, SeasonalNaive
+from sequary.tasks.forecasting import default_context, needs, prepare, probabilities, train
+from sequary.tasks.holdout import held_out
+from tests.tasks.panels import panel
+
+DLINEAR = load("dlinear").recipe
+LEVELS = probabilities((0.8, 0.95))
+
+
+def wave(steps: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    t = np.arange(steps)[:, None]
+    noise = np.random.default_rng(seed).normal(size=(steps, channels))
+    return 50 + 10 * np.sin(2 * np.pi * t / 12 + np.arange(channels)) + 0.3 * noise
+
+
+def fitted(p, **changes):
+    assert DLINEAR is not None
+    return train(DLINEAR, p, **{"horizon": 6, "context": 24, "seed": 0, "steps": 150, **changes})
+
+
+def test_needs_names_every_hole():
+    assert DLINEAR is not None
+    assert needs(DLINEAR) == {"context", "horizon"}
+    assert needs(load("patchtst").recipe) == {"context", "horizon", "patches"}
+
+
+def test_prepare_fills_what_the_panel_tells_and_counts_tokens():
+    p = panel(wave(200, 3), season=12)
+    bound = prepare(load("patchtst").recipe, p, context=96, horizon=6)
+    assert needs(bound) == set()
+    assert bound.model.get("head").get("tokens") == (96 - 16) // 8 + 2
+
+
+def test_prepare_says_what_a_panel_does_not_tell():
+    assert DLINEAR is not None
+    odd = DLINEAR.but(model__head=part(HorizonPoints, horizon=FromData("horizon"), tokens=FromData("moon")))
+    with pytest.raises(ValueError, match="asks for moon"):
+        prepare(odd, panel(wave(100)), context=8, horizon=2)
+
+
+def test_default_context_follows_season_horizon_and_length():
+    assert default_context(panel(wave(2000), season=12), 6) == 24
+    assert default_context(panel(wave(2000), season=12), 100) == 300
+    assert default_context(panel(wave(9000), season=1440), 6) == 512
+    assert default_context(panel(wave(60), season=24), 10) == 20
+
+
+def test_probabilities_bound_the_central_intervals():
+    assert probabilities((0.8, 0.95)) == (0.025, 0.1, 0.5, 0.9, 0.975)
+    with pytest.raises(ValueError, match="80"):
+        probabilities((80,))
+
+
+def test_a_fitted_forecaster_beats_the_seasonal_naive_and_covers():
+    y = wave(600, 2)
+    p = panel(y, season=12)
+    fit = fitted(p.cut([594]), steps=400)
+    (found,) = fit.forecast(p.cut([594]), LEVELS)
+    (naive,) = SeasonalNaive().forecast(p.cut([594]), 6, ())
+    truth = y[594:]
+    assert np.abs(truth - found.mean).mean() < np.abs(truth - naive.mean).mean()
+    assert list(found.quantiles) == list(LEVELS)
+    widths = np.diff([found.quantiles[q] for q in LEVELS], axis=0)
+    assert (widths >= 0).all()
+    assert ((truth > found.quantiles[0.025]) & (truth < found.quantiles[0.975])).mean() > 0.7
+    assert found.times.tolist() == list(range(594, 600))
+
+
+def test_same_seed_same_bits_and_torch_is_left_alone():
+    p = panel(wave(120), season=12)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first, second, other = fitted(p, steps=20), fitted(p, steps=20), fitted(p, steps=20, seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+    a, b, c = (f.forecast(p, LEVELS)[0].mean for f in (first, second, other))
+    assert (a == b).all()
+    assert (a != c).any()
+    assert (first.forecast(p, LEVELS)[0].mean == a).all()
+
+
+def test_nothing_after_the_end_of_the_panel_moves_a_forecast():
+    y = wave(200)
+    changed = y.copy()
+    changed[150:] = 1e6
+    one, two = panel(y, season=12).cut([150]), panel(changed, season=12).cut([150])
+    assert (
+        fitted(one, steps=20).forecast(one, LEVELS)[0].mean == fitted(two, steps=20).forecast(two, LEVELS)[0].mean
+    ).all()
+
+
+def test_the_scale_comes_from_before_the_validation_part():
+    y = wave(100)
+    ends, judged = held_out(panel(y), 6)
+    assert ends.tolist() == [80]
+    assert judged.all()
+    y[80:] += 1e4
+    assert abs(fitted(panel(y), steps=5).scaler.values["s0"][0][0] - 50) < 5
+
+
+def test_a_series_without_room_for_validation_is_learnt_from_whole():
+    fit = fitted(panel(wave(17)), context=6, steps=5)
+    assert fit.curve[-1][2] is None
+    assert fit.conformal.shortfall(LEVELS) is not None
+    assert np.isfinite(fit.forecast(panel(wave(17)), LEVELS)[0].quantiles[0.025]).all()
+
+
+def test_too_short_for_the_horizon_says_so():
+    with pytest.raises(ValueError, match="horizon=20 leaves nothing to learn from: the longest series has 15 steps"):
+        fitted(panel(wave(15)), horizon=20)
+    with pytest.raises(ValueError, match="horizon=0"):
+        fitted(panel(wave(50)), horizon=0)
+
+
+def test_series_of_different_lengths_gaps_and_an_unseen_series():
+    y = wave(200)
+    y[50:70] = np.nan
+    fit = fitted(panel(y, wave(90, seed=1), wave(11, seed=2)), steps=50)
+    end = wave(80, seed=3)
+    end[-3:] = np.nan
+    found = fit.forecast(panel(*[wave(30)] * 5, end), LEVELS)  # s3 to s5 were not there in training
+    assert all(np.isfinite(f.mean).all() for f in found)
+    assert abs(found[5].mean.mean() - 50) < 10
+
+
+def test_a_constant_series_is_forecast_as_itself():
+    p = panel(np.full(100, 7.5), wave(100))
+    found = fitted(p, steps=30).forecast(p, LEVELS)[0]
+    assert (found.mean == 7.5).all()
+    assert (found.quantiles[0.025] == 7.5).all()
+
+
+def test_a_channel_of_which_nothing_is_known_is_refused():
+    fit = fitted(panel(wave(100)), steps=5)
+    stranger = dataclasses.replace(panel(np.full(20, np.nan)).series[0], id="new")
+    with pytest.raises(EmptyHistory, match="series 'new'"):
+        fit.forecast(dataclasses.replace(panel(wave(20)), series=(stranger,)), LEVELS)
+
+
+def test_other_channels_are_refused():
+    with pytest.raises(ValueError, match=r"fitted on channels \('c0',\), given \('c0', 'c1'\)"):
+        fitted(panel(wave(100)), steps=5).forecast(panel(wave(50, 2)), LEVELS)
+
+
+def test_settings_reach_the_recipe_and_the_context():
+    fit = fitted(panel(wave(150)), steps=5, settings={"context": 12, "model__head__kernel": 5})
+    assert fit.context == 12
+    assert fit.recipe.dim == 12
+    assert fit.recipe.model.get("head").get("kernel") == 5
+    with pytest.raises(TypeError, match="kernle"):
+        fitted(panel(wave(150)), steps=5, settings={"model__head__kernle": 5})
+
+
+def test_the_record_tells_how_it_came_about(tmp_path):
+    fit = fitted(panel(wave(150)), steps=25, folder=tmp_path)
+    assert fit.params == 2 * (24 * 6 + 6)
+    assert fit.train_s > 0
+    assert fit.curve[-1][0] == 25
+    assert fit.manifest["chosen"]["steps"] == 25
+    assert (tmp_path / "manifest.json").is_file()
+
+
+def test_a_budget_in_seconds_chooses_steps_that_a_replay_can_repeat():
+    p = panel(wave(200))
+    fit = fitted(p, steps=None, seconds=0.3)
+    steps = fit.manifest["chosen"]["steps"]
+    assert steps > 1
+    again = fitted(p, steps=steps)
+    assert (again.forecast(p, LEVELS)[0].mean == fit.forecast(p, LEVELS)[0].mean).all()
+
+
+def test_only_recipes_of_one_stage_on_the_users_data():
+    assert isinstance(DLINEAR, Recipe)
+    with pytest.raises(ValueError, match="one stage"):
+        train(dataclasses.replace(DLINEAR, stages=()), panel(wave(100)), horizon=6, seed=0)
