@@ -1,0 +1,90 @@
+"""What commands found out about a system and recorded: laws, parity, claim, with machine, date and the sources they depend on."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import hashlib
+import json
+import platform
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from sequary.core.catalogue import PACKAGE, files
+from sequary.core.files import write_atomic
+
+FOLDER = PACKAGE / "results"
+IMPORT = re.compile(r"^\s*(?:from sequary\.([\w.]+) import|import sequary\.([\w.]+))", re.MULTILINE)
+Section = Literal["laws", "parity", "claim"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Results:
+    """The sections of one results file (absent: never recorded); `stale` names those whose sources have changed since."""
+
+    laws: dict[str, Any] | None = None
+    parity: list[dict[str, Any]] | None = None
+    claim: dict[str, Any] | None = None
+    stale: tuple[str, ...] = ()
+
+
+@functools.cache
+def _imports(path: Path) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for match in IMPORT.finditer(path.read_text(encoding="utf-8")):
+        module = PACKAGE.joinpath(*(match[1] or match[2]).split(".")).with_suffix(".py")
+        if module.is_file():
+            found.append(module)
+    return tuple(found)
+
+
+def closure(*roots: Path) -> list[Path]:
+    """The package's files that `roots` reach by imports, themselves included, sorted."""
+    seen: set[Path] = set()
+    waiting = list(roots)
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += _imports(path)
+    return sorted(seen)
+
+
+def fingerprint(*roots: Path) -> str:
+    """A hash of the sources that `roots` reach: results recorded under another one are stale."""
+    digest = hashlib.sha256()
+    for path in closure(*roots):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _roots(slug: str, section: Section) -> tuple[Path, ...]:
+    """The files whose closure a section depends on: the system's own, its converter for parity, its experiment for a claim."""
+    own = files()[slug]
+    extra = {"parity": f"convert/{own.stem}.py", "claim": f"claims/{own.stem}.py", "laws": "laws/run.py"}[section]
+    return tuple(p for p in (own, PACKAGE / extra) if p.is_file())
+
+
+def read(slug: str) -> Results:
+    """What is recorded of a built system."""
+    path = FOLDER / f"{files()[slug].stem}.json"
+    if not path.is_file():
+        return Results()
+    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    sections: tuple[Section, ...] = ("laws", "parity", "claim")
+    stale = [s for s in sections if s in table and table[s]["sources"] != fingerprint(*_roots(slug, s))]
+    found = {s: table[s]["found"] for s in sections if s in table}
+    return Results(**found, stale=tuple(stale))
+
+
+def record(slug: str, section: Section, found: Any) -> Path:
+    """Write one section, leaving the others as they are."""
+    path = FOLDER / f"{files()[slug].stem}.json"
+    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    about = {"date": today, "machine": f"{platform.machine()}, Python {platform.python_version()}"}
+    table[section] = {"found": found, "sources": fingerprint(*_roots(slug, section)), **about}
+    write_atomic(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
+    return path
