@@ -131,6 +131,13 @@ def test_a_best_mean_with_worse_ranks_is_no_better() -> None:
     assert (pair.best, pair.p, pair.verdict) == ("b", 1, "tie")
 
 
+def test_a_best_mean_with_worse_origins_is_no_better() -> None:
+    b = np.full((5, 6), np.nan)
+    b[:, 0], b[0, 1:] = 2.0, [-1.0, -1.1, -0.9, -1.0, -1.2]  # five losses at one origin decide the mean
+    (pair,) = separate({"a": np.zeros((5, 6)), "b": b})
+    assert (pair.best, pair.test, pair.p, pair.verdict) == ("a", "Diebold-Mariano", 1, "tie")
+
+
 def test_shapes_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="losses must share one shape"):
         separate({"a": np.ones((2, 3)), "b": np.ones((2, 2))})
@@ -148,7 +155,7 @@ def false_differences(candidates: int, series: int, origins: int, shock: float, 
 
 
 @pytest.mark.parametrize(
-    ("candidates", "series", "origins", "shock"), [(2, 1, 6, 0), (6, 1, 6, 0), (6, 7, 6, 1), (6, 25, 4, 0)]
+    ("candidates", "series", "origins", "shock"), [(2, 1, 6, 0), (6, 1, 6, 0), (6, 7, 6, 1), (4, 25, 4, 0)]
 )
 def test_equal_candidates_are_rarely_called_different(candidates: int, series: int, origins: int, shock: float) -> None:
     runs = 400

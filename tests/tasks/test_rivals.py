@@ -45,37 +45,47 @@ def test_it_beats_the_floors_on_a_season_and_its_intervals_cover() -> None:
     assert 0.65 <= np.mean(inside) <= 0.95
 
 
-@pytest.mark.parametrize("kind", ["past", "future", "static"])
-def test_each_kind_of_covariate_helps(kind: str) -> None:
-    rng = np.random.default_rng(1)
-    noise = rng.standard_normal((3, 401))
-    if kind == "future":  # the covariate of the step itself
-        covariate = noise[0, :, None]
-        known = panel(noise[0, :-1], future=covariate)
-        truth = noise[:1, -1:].T
-    elif kind == "past":  # the covariate leads by one step
-        known = panel(np.concatenate([[0.0], noise[0, :-2]]), past=noise[0, :-1, None])
-        truth = noise[:1, -2:-1].T
-    else:
-        values = [np.where(i % 2, 1.0, -1.0) * (np.arange(60.0) % 2) for i in range(8)]
-        known = panel(*values)
-        series = [dataclasses.replace(s, static=np.array([float(i % 2)])) for i, s in enumerate(known.series)]
-        known = dataclasses.replace(known, series=tuple(series), static=("sign",))
-        truth = np.zeros((1, 1))
-    names = {"past": ("p0",), "future": ("f0",), "static": ("sign",)}[kind]
-    assert getattr(known, kind) == names
-    found = SMALL.fit(known, 1, 0).forecast(known, 1, [])[0].mean
-    blind = dataclasses.replace(
-        known,
-        series=tuple(
-            dataclasses.replace(s, past=s.past[:, :0], future=s.future[:, :0], static=s.static[:0])
-            for s in known.series
-        ),
-    )
-    if kind != "static":
-        assert abs(found - truth).max() < 0.5 * abs(SMALL.fit(blind, 1, 0).forecast(blind, 1, [])[0].mean - truth).max()
-    else:
-        assert abs(found - truth).max() < 0.2
+NOISE = np.random.default_rng(1).standard_normal(460)
+
+
+@pytest.mark.parametrize(
+    ("known", "blind"),
+    [
+        # y_t = x_t, known beforehand
+        (panel(NOISE, future=NOISE[:, None]), panel(NOISE)),
+        # y_{t+1} = x_t, known at the origin
+        (panel(NOISE[:-1], past=NOISE[1:, None]), panel(NOISE[:-1])),
+    ],
+    ids=["future", "past"],
+)
+def test_covariates_tell_what_the_target_alone_cannot(known: Panel, blind: Panel) -> None:
+    errors: list[float] = []
+    for whole in (known, blind):
+        fitted = SMALL.fit(whole.cut([400]), 1, 0)
+        cuts = [(whole.cut([stop]), NOISE[stop : stop + 1, None]) for stop in range(400, 459)]
+        errors.append(float(np.mean([error(fitted, cut, truth) for cut, truth in cuts])))
+    assert errors[0] < 0.3 * errors[1]
+
+
+def test_static_covariates_tell_series_apart() -> None:
+    signs = np.tile([-1.0, 1.0], 40)
+    values = 0.1 * np.random.default_rng(5).standard_normal((80, 8))
+    values[:, 7] += 5 * signs  # the last value jumps, to where only the static covariate says
+    base = panel(*values)
+    named = [dataclasses.replace(s, static=np.array([sign])) for s, sign in zip(base.series, signs, strict=True)]
+    known = dataclasses.replace(base, series=tuple(named), static=("sign",))
+    found = SMALL.fit(known, 1, 0).forecast(known.cut([7] * 80), 1, [])
+    assert np.mean([np.sign(f.mean[0, 0]) == sign for f, sign in zip(found, signs, strict=True)]) > 0.95
+
+
+def test_intervals_are_not_those_of_fitted_residuals() -> None:
+    y = np.random.default_rng(4).standard_normal(700)
+    fitted = SMALL.fit(panel(y[:300]), 4, 0)  # enough iterations to learn noise by heart
+    inside: list[float] = []
+    for stop in range(300, 696, 4):
+        found = fitted.forecast(panel(y[:stop]), 4, [0.1, 0.9])[0]
+        inside.append(coverage(y[stop : stop + 4, None], found.quantiles[0.1], found.quantiles[0.9])[0])
+    assert 0.72 <= np.mean(inside) <= 0.9
 
 
 def with_gaps() -> np.ndarray:

@@ -94,8 +94,11 @@ class BoostedLags:
             early_stopping=False,  # pyright: ignore[reportArgumentType]  # inferred from the default, "auto"
             random_state=seed,
         )
+        x_NF = np.concatenate(x)
+        # scikit-learn fails on a column without any value; zeros split nothing either.
+        x_NF[:, np.isnan(x_NF).all(axis=0)] = 0
         with threadpool_limits(1, user_api="openmp"):
-            return model.fit(np.concatenate(x), y_N)
+            return model.fit(x_NF, y_N)
 
     def _mean(self, panel: Panel, series: Series, horizon: int) -> Floats:
         width = known_values(panel, series).shape[1]
