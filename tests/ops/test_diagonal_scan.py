@@ -10,7 +10,7 @@ from sequary.ops.diagonal_scan import diagonal_scan, scan_matrix
 from sequary.ops.diagonal_scan_chunked import chunked
 from sequary.ops.forms import form
 
-Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+Inputs = tuple[Tensor, ...]
 
 
 def inputs(length: int, *, groups: int = 1, step: float = 0.1, dtype: torch.dtype = torch.float64) -> Inputs:
@@ -37,7 +37,7 @@ def closeness(a: Tensor, b: Tensor) -> float:
 def results(args: Inputs, cut: Tensor | None, name: str) -> list[Tensor]:
     leaves = [x.clone().requires_grad_() for x in args]
     with form(name):
-        y, last = diagonal_scan(*leaves, cut)  # type: ignore[arg-type]
+        y, last = diagonal_scan(*leaves, starts_BT=cut)
         loss = (y * y.detach().cos()).sum() + (last * last.detach().cos()).sum()
         return [y.detach(), last.detach(), *torch.autograd.grad(loss, leaves)]
 
@@ -62,7 +62,7 @@ def test_steps_of_any_size(step: float) -> None:
 
 def test_float32_error() -> None:
     narrow = results(inputs(129, dtype=torch.float32), None, "chunked")
-    wide = results(tuple(x.double() for x in inputs(129, dtype=torch.float32)), None, "reference")  # type: ignore[arg-type]
+    wide = results(tuple(x.double() for x in inputs(129, dtype=torch.float32)), None, "reference")
     assert all(a.dtype == torch.float32 for a in narrow)
     errors = [closeness(a.double(), b) for a, b in zip(narrow, wide, strict=True)]
     assert max(errors[:2]) < 4e-7
@@ -89,7 +89,7 @@ def test_matrix_times_values_is_output(packed: bool) -> None:
 
 
 def test_half_precision_keeps_its_type() -> None:
-    y, last = diagonal_scan(*(x.bfloat16() for x in inputs(9)))  # type: ignore[arg-type]
+    y, last = diagonal_scan(*(x.bfloat16() for x in inputs(9)))
     assert y.dtype == last.dtype == torch.bfloat16
 
 
@@ -98,7 +98,7 @@ def test_reference_has_second_derivatives() -> None:
 
     def run(*xs: Tensor) -> tuple[Tensor, Tensor]:
         with form("reference"):
-            return diagonal_scan(*xs)  # type: ignore[arg-type]
+            return diagonal_scan(*xs)
 
     assert torch.autograd.gradgradcheck(run, args)
 

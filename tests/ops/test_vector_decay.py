@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from sequary.ops.forms import form
-from sequary.ops.vector_decay import _chunked, vector_decay  # pyright: ignore[reportPrivateUsage]
+from sequary.ops.vector_decay import _chunked, vector_decay
 
-Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+Inputs = tuple[Tensor, ...]
 
 
 def inputs(length: int, *, gate: float = 0.1, dtype: torch.dtype = torch.float64) -> Inputs:
@@ -33,7 +33,7 @@ def closeness(a: Tensor, b: Tensor) -> float:
 def results(args: Inputs, name: str) -> list[Tensor]:
     leaves = [x.clone().requires_grad_() for x in args]
     with form(name):
-        o, last = vector_decay(*leaves)  # type: ignore[arg-type]
+        o, last = vector_decay(*leaves)
         loss = (o * o.detach().cos()).sum() + (last * last.detach().cos()).sum()
         return [o.detach(), last.detach(), *torch.autograd.grad(loss, leaves)]
 
@@ -57,13 +57,13 @@ def test_one_closed_gate_harms_no_neighbour() -> None:
     """A shut gate (even minus infinity) inside a chunk of open ones costs no precision, in float32 either."""
     q, k, v, g, S = inputs(70, gate=1e-3, dtype=torch.float32)
     g[:, 20], g[:, 21], g[:, 50] = -1e3, -1e4, -math.inf
-    narrow, wide = results((q, k, v, g, S), "chunked"), results(tuple(x.double() for x in (q, k, v, g, S)), "reference")  # type: ignore[arg-type]
+    narrow, wide = results((q, k, v, g, S), "chunked"), results(tuple(x.double() for x in (q, k, v, g, S)), "reference")
     assert max(closeness(a.double(), b) for a, b in zip(narrow, wide, strict=True)) < 1e-5
 
 
 def test_float32_error() -> None:
     narrow = results(inputs(129, dtype=torch.float32), "chunked")
-    wide = results(tuple(x.double() for x in inputs(129, dtype=torch.float32)), "reference")  # type: ignore[arg-type]
+    wide = results(tuple(x.double() for x in inputs(129, dtype=torch.float32)), "reference")
     assert all(a.dtype == torch.float32 for a in narrow)
     assert max(closeness(a.double(), b) for a, b in zip(narrow, wide, strict=True)) < 2e-6
 
@@ -80,7 +80,7 @@ def test_state_carries_over() -> None:
 
 
 def test_half_precision_keeps_its_type() -> None:
-    o, last = vector_decay(*(x.bfloat16() for x in inputs(9)))  # type: ignore[arg-type]
+    o, last = vector_decay(*(x.bfloat16() for x in inputs(9)))
     assert o.dtype == last.dtype == torch.bfloat16
 
 
@@ -89,7 +89,7 @@ def test_reference_has_second_derivatives() -> None:
 
     def run(*xs: Tensor) -> tuple[Tensor, Tensor]:
         with form("reference"):
-            return vector_decay(*xs)  # type: ignore[arg-type]
+            return vector_decay(*xs)
 
     assert torch.autograd.gradgradcheck(run, args)
 
