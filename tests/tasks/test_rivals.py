@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sequary.data.panel import Panel
+from sequary.data.panel import Frequency, Panel
 from sequary.tasks.floors import EmptyHistory, Floor, LastValue, SeasonalNaive
 from sequary.tasks.lags import calendar
 from sequary.tasks.metrics import coverage, mae, mase, mase_scale
@@ -181,3 +181,13 @@ def test_etth1_within_seconds_and_better_than_the_floors() -> None:
         ours.append(mase(truth, fitted.forecast(cut, 24, [])[0].mean, scale))
         floor.append(mase(truth, SeasonalNaive().forecast(cut, 24, [])[0].mean, scale))
     assert np.mean(ours) < 0.95 * np.mean(floor)
+
+
+def test_dates_are_followed_past_the_last_row() -> None:
+    base = panel(np.arange(200) % 7 + 0.0)  # a weekly pattern that only the calendar tells: no season is declared
+    days = np.datetime64("2024-01-01", "us") + np.arange(200) * np.timedelta64(1, "D")
+    series = dataclasses.replace(base.series[0], times=days)
+    daily = dataclasses.replace(base, series=(series,), frequency=Frequency("1d", 1))
+    found = SMALL.fit(daily, 7, 0).forecast(daily, 7, [])[0]
+    assert found.times[0] == days[-1] + np.timedelta64(1, "D")
+    assert np.abs(found.mean[:, 0] - np.arange(200, 207) % 7).max() < 1
