@@ -184,7 +184,7 @@ def test_etth1_within_seconds_and_better_than_the_floors() -> None:
 
 
 def test_dates_are_followed_past_the_last_row() -> None:
-    base = panel(np.arange(200) % 7 + 0.0)  # a weekly pattern that only the calendar tells: no season is declared
+    base = panel(np.arange(200.0) % 7)  # a weekly pattern that only the calendar tells: no season is declared
     days = np.datetime64("2024-01-01", "us") + np.arange(200) * np.timedelta64(1, "D")
     series = dataclasses.replace(base.series[0], times=days)
     daily = dataclasses.replace(base, series=(series,), frequency=Frequency("1d", 1))
