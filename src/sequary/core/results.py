@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import functools
 import hashlib
 import json
@@ -83,7 +83,7 @@ def record(slug: str, section: Section, found: Any) -> Path:
     """Write one section, leaving the others as they are."""
     path = FOLDER / f"{files()[slug].stem}.json"
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    today = dt.datetime.now(dt.UTC).date().isoformat()
     about = {"date": today, "machine": f"{platform.machine()}, Python {platform.python_version()}"}
     table[section] = {"found": found, "sources": fingerprint(*_roots(slug, section)), **about}
     write_atomic(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")

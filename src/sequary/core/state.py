@@ -42,6 +42,10 @@ class State:
         """Moved; `dtype` for floating tensors only."""
         return self.map(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
 
+    def can_rewind(self) -> bool:
+        """Whether `rewind` is exact; where it is not, keep the state to go back to."""
+        return False
+
     def rewind(self, length: int) -> Self:
         """The state as it was after `length` positions, where that is exact (caches); a compressed state cannot, and says so."""
         raise NotImplementedError(f"{type(self).__name__} keeps no past: keep the state of position {length} instead")
@@ -63,6 +67,9 @@ class State:
 class Stateless(State):
     """Of a part that treats each token alone."""
 
+    def can_rewind(self) -> bool:
+        return True
+
     def rewind(self, length: int) -> Stateless:
         return self
 
@@ -72,6 +79,9 @@ class States(State):
     """Of a sequence of parts."""
 
     each: tuple[State, ...]
+
+    def can_rewind(self) -> bool:
+        return all(s.can_rewind() for s in self.each)
 
     def rewind(self, length: int) -> States:
         return States(tuple(s.rewind(length) for s in self.each))

@@ -20,13 +20,18 @@ from sequary.tokens.symbols import Embedding
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LanguageState(State):
-    """The backbone's state, and how many real tokens each row has seen [B]."""
+    """The backbone's state after `steps` positions, of which `seen` [B] were real tokens in each row."""
 
     inner: State
     seen: Tensor
+    steps: int
+
+    def can_rewind(self) -> bool:
+        return self.inner.can_rewind()
 
     def rewind(self, length: int) -> LanguageState:
-        return LanguageState(self.inner.rewind(length), self.seen.clamp(max=length))
+        """What is taken back must be real tokens; padding stands before them."""
+        return LanguageState(self.inner.rewind(length), self.seen - (self.steps - length), length)
 
 
 class LanguageModel(Model):
@@ -67,7 +72,7 @@ class LanguageModel(Model):
     def init_state(self, batch: Batch) -> LanguageState:
         rows = batch.values.shape[0]
         seen = torch.zeros(rows, dtype=torch.long, device=batch.values.device)
-        return LanguageState(self.backbone.init_state(rows, batch.ctx()), seen)
+        return LanguageState(self.backbone.init_state(rows, batch.ctx()), seen, 0)
 
     def step(self, values: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Output, State]:
         assert isinstance(state, LanguageState)
@@ -76,4 +81,4 @@ class LanguageModel(Model):
         if ctx.positions is None:
             positions = positions + state.seen[:, None]
         x, inner = self.backbone.step(self.tokens(values, positions), state.inner, ctx)
-        return Output(x), LanguageState(inner, state.seen + count)
+        return Output(x), LanguageState(inner, state.seen + count, state.steps + values.shape[1])

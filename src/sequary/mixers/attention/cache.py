@@ -50,5 +50,8 @@ class Cache(State):
         sees = (longer.order[:, None, :] <= order[:, :, None]) & longer.real[:, None, :]
         return longer, sees
 
+    def can_rewind(self) -> bool:
+        return True
+
     def rewind(self, length: int) -> Cache:
         return Cache(self.k[:, :, :length], self.v[:, :, :length], self.real[:, :length], self.order[:, :length])

@@ -21,6 +21,9 @@ class CrossState(State):
     v: Tensor
     real: Tensor | None
 
+    def can_rewind(self) -> bool:
+        return True
+
     def rewind(self, length: int) -> CrossState:
         return self
 
