@@ -23,8 +23,8 @@ from tests.train.tiny import STAGE, Rows, tiny
 class Bomb:
     """Goes off when `point` is passed for the n-th time."""
 
-    def __init__(self, point: str, n: int) -> None:
-        self.point, self.left = point, n
+    def __init__(self, kill: list[Any] | None) -> None:
+        self.point, self.left = kill or (None, 0)
 
     def pass_by(self, point: str) -> None:
         if point == self.point:
@@ -72,7 +72,7 @@ def main() -> None:
         if pid == 0:
             status = 1
             try:
-                child(Path(asked["folder"]), Bomb(*(asked["kill"] or ("never", 1))), asked["every"])
+                child(Path(asked["folder"]), Bomb(asked["kill"]), asked["every"])
                 status = 0
             finally:
                 sys.stderr.flush()
@@ -80,7 +80,8 @@ def main() -> None:
         if asked.get("after") is not None:
             time.sleep(asked["after"])
             os.kill(pid, signal.SIGKILL)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

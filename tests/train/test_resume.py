@@ -100,7 +100,9 @@ def test_a_forgotten_generator_would_be_noticed(
     monkeypatch.setattr("sequary.train.resume._set_random", lambda run, states: None)
     loop.fit(tiny(), STAGE, Rows(), Rows(11, seed=1), seed=5, folder=tmp_path)
     found = checkpoint.load(tmp_path / CHECKPOINT)
-    assert not torch.equal(found.tensors["weights/heads.main.out.weight"], whole.tensors["weights/heads.main.out.weight"])
+    assert not torch.equal(
+        found.tensors["weights/heads.main.out.weight"], whole.tensors["weights/heads.main.out.weight"]
+    )
 
 
 def test_a_run_that_ended_is_not_run_again(tmp_path: Path) -> None:
@@ -127,5 +129,3 @@ def test_fifty_random_moments(go: Go, whole: checkpoint.Checkpoint, tmp_path: Pa
         assert go(folder) == 0
         equal(checkpoint.load(folder / CHECKPOINT), whole)
     assert killed >= 40
-
-

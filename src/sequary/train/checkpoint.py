@@ -34,16 +34,16 @@ class Checkpoint:
     def section(self, name: str) -> dict[str, Tensor]:
         return {k.removeprefix(f"{name}/"): t for k, t in self.tensors.items() if k.startswith(f"{name}/")}
 
-    def check(self, name: str, expected: Mapping[str, Tensor], *, partly: bool = False) -> dict[str, Tensor]:
-        """The section, if its names (some of them, if `partly`), shapes and types are as `expected`."""
+    def check(self, name: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The section, if its names, shapes and types are as `expected`."""
         found = self.section(name)
-        missing = [] if partly else [n for n in expected if n not in found]
+        missing = [n for n in expected if n not in found]
         extra = [n for n in found if n not in expected]
         if missing or extra:
             what = f"lacks {missing[0]!r}" if missing else f"has an unknown {extra[0]!r}"
             raise self.error(f"holds another model: its section {name!r} {what}")
-        for key, tensor in found.items():
-            want = expected[key]
+        for key, want in expected.items():
+            tensor = found[key]
             if tensor.shape != want.shape or tensor.dtype != want.dtype:
                 raise self.error(
                     f"holds another model: {name}/{key} is {tensor.dtype} {list(tensor.shape)}, "

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from sequary.train.optimiser import Slot
+
 
 class Diverged(RuntimeError):
     """A loss or a gradient became NaN or infinite. The step was not made, nor any after it."""
@@ -38,8 +40,8 @@ class Seen:
     rows: Tensor
     loss: Tensor
     norms: Tensor
-    """Norm of the gradient of each parameter in `names`."""
-    names: Sequence[str]
+    """Norm of the gradient of each parameter in `slots`."""
+    slots: Sequence[Slot]
 
 
 class Watch:
@@ -71,7 +73,7 @@ class Watch:
 
 def _diverged(seen: Seen, loss: float, weights: Mapping[str, nn.Parameter]) -> Diverged:
     norms: list[float] = seen.norms.tolist()
-    bad = next((n for n, x in zip(seen.names, norms, strict=True) if not math.isfinite(x)), None)
+    bad = next((s.name for s, x in zip(seen.slots, norms, strict=True) if not math.isfinite(x)), None)
     what = (
         f"the loss is {loss}" if not math.isfinite(loss) else f"the loss is {loss:.6g} but its gradient is not finite"
     )

@@ -132,6 +132,6 @@ def same_run(folder: Path, old: Manifest, new: Manifest) -> None:
     """Raise if `new` asks for another run than the one that `folder` holds; what was chosen by measuring is not asked."""
     for name in ("seed", "stage", "recipe", "data"):
         was, is_ = getattr(old, name), getattr(new, name)
-        if was != is_:
+        if json.dumps(was, sort_keys=True) != json.dumps(is_, sort_keys=True):
             shown = f" ({was} there, {is_} now)" if name in ("seed", "data") else ""
             raise ManifestError(f"{folder} holds a run with another {name}{shown}; choose another folder, or delete it")

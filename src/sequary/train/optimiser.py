@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,72 +10,96 @@ from torch import Tensor, nn
 
 from sequary.core.recipe import Train
 
+# torch.optim.AdamW(fused=True) ends in the same two operators, but its first use imports torch._dynamo: 2 s and 85 MB.
+fused = torch._fused_adamw_  # pyright: ignore[reportPrivateImportUsage]
+norm_each = torch._foreach_norm  # pyright: ignore[reportPrivateImportUsage]
+
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-class Optimiser:
-    """Decoupled weight decay on matrices only: biases, gains and other vectors are not decayed.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slot:
+    """A parameter and its moments, as real numbers (a complex one as pairs), live."""
 
-    The fused kernel of torch divides by `grad_scale` and does nothing where `found_inf` is 1, both read on the device: so
+    name: str
+    parameter: nn.Parameter
+    value: Tensor
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
+    step: Tensor
+
+
+class Optimiser:
+    """Adam with decoupled weight decay on matrices only: biases, gains and other vectors are not decayed.
+
+    The kernel divides the gradients by `grad_scale` and does nothing where `found_inf` is 1, both read on the device: so
     clipping costs no pass of its own, and a NaN is stopped without waiting for it. `found_inf` stays 1 once it is.
     """
 
     def __init__(self, weights: Mapping[str, nn.Parameter], train: Train) -> None:
-        self.weights, self.clip = weights, train.clip
-        self.names, self.parameters = list(weights), list(weights.values())
-        self.fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in self.parameters)
-        groups = [
-            {"params": [p for p in self.parameters if p.dim() > 1], "weight_decay": train.weight_decay},
-            {"params": [p for p in self.parameters if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        self.adam = torch.optim.AdamW(
-            [g for g in groups if g["params"]], lr=train.lr, betas=train.betas, fused=self.fused
-        )
+        self.train = train
+        self.parameters = list(weights.values())
+        self.slots = [_slot(name, p) for name, p in weights.items()]
         self.bad = torch.zeros((), device=self.parameters[0].device)
+        self._all = self._grouped(self.slots)
+
+    def _grouped(self, slots: Sequence[Slot]) -> list[tuple[float, list[Slot]]]:
+        """(weight decay, slots that one call of the kernel updates)."""
+        groups: dict[tuple[bool, torch.dtype], list[Slot]] = {}
+        for slot in slots:
+            groups.setdefault((slot.parameter.dim() > 1, slot.value.dtype), []).append(slot)
+        return [(self.train.weight_decay if matrix else 0.0, found) for (matrix, _), found in groups.items()]
 
     def clear(self) -> None:
         for p in self.parameters:
             p.grad = None
 
     @torch.no_grad()
-    def step(self, loss: Tensor, lr: float) -> tuple[Tensor, Sequence[str]]:
+    def step(self, loss: Tensor, lr: float) -> tuple[Tensor, Sequence[Slot]]:
         """Make a step, unless `loss` or a gradient is not finite. Returns the gradients' norms and whose they are."""
-        grads = [p.grad for p in self.parameters if p.grad is not None]
-        names = self.names
-        if len(grads) != len(names):
-            names = [n for n, p in self.weights.items() if p.grad is not None]
-        norms = torch.stack(torch._foreach_norm(grads))  # pyright: ignore[reportPrivateImportUsage]
+        slots, groups = self.slots, self._all
+        if any(p.grad is None for p in self.parameters):
+            slots = [s for s in slots if s.parameter.grad is not None]
+            groups = self._grouped(slots)
+        norms = torch.stack(norm_each([_gradient(s) for s in slots]))
         total = torch.linalg.vector_norm(norms)
         self.bad = torch.maximum(self.bad, torch.isfinite(total + loss).logical_not_().float())
-        scale = (total / self.clip).clamp(min=1).float() if self.clip is not None else None
-        for group in self.adam.param_groups:
-            group["lr"] = lr
-        if self.fused:
-            # The protocol of torch.amp.GradScaler: attributes that a fused step reads.
-            setattr(self.adam, "grad_scale", scale)  # noqa: B010 (not declared on the class)
-            setattr(self.adam, "found_inf", self.bad)  # noqa: B010
-            self.adam.step()
-        elif not self.bad.item():
-            for g in grads if scale is not None else ():
-                g.div_(scale)
-            self.adam.step()
-        return norms, names
+        scale = None if self.train.clip is None else (total / self.train.clip).clamp_(min=1).float()
+        beta1, beta2 = self.train.betas
+        for decay, group in groups:
+            for s in group:
+                s.step.add_(1)
+            fused(
+                [s.value for s in group],
+                [_gradient(s) for s in group],
+                [s.exp_avg for s in group],
+                [s.exp_avg_sq for s in group],
+                [],
+                [s.step for s in group],
+                amsgrad=False,
+                lr=lr,
+                beta1=beta1,
+                beta2=beta2,
+                weight_decay=decay,
+                eps=1e-8,
+                maximize=False,
+                grad_scale=scale,
+                found_inf=self.bad,
+            )
+        return norms, slots
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and step counts by the parameter's name; parameters that never had a gradient have none."""
-        found = {n: self.adam.state[p] for n, p in self.weights.items() if p in self.adam.state}
-        return {f"{kind}/{name}": state[kind] for name, state in found.items() for kind in MOMENTS}
+        """Moments and step counts by the parameter's name, live."""
+        return {f"{kind}/{s.name}": getattr(s, kind) for s in self.slots for kind in MOMENTS}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """`tensors` as from `state`, already checked against `expected`."""
-        for name, p in self.weights.items():
-            if f"step/{name}" in tensors:
-                state = {kind: tensors[f"{kind}/{name}"].to(p.device) for kind in MOMENTS}
-                self.adam.state[p] = state if self.fused else {**state, "step": tensors[f"step/{name}"].cpu()}
 
-    def expected(self) -> dict[str, Tensor]:
-        """What `state` may hold, for checking names and shapes."""
-        shapes: dict[str, Tensor] = {}
-        for name, p in self.weights.items():
-            shapes |= {f"exp_avg/{name}": p, f"exp_avg_sq/{name}": p, f"step/{name}": torch.zeros(())}
-        return shapes
+def _slot(name: str, p: nn.Parameter) -> Slot:
+    value = torch.view_as_real(p.detach()) if p.is_complex() else p.detach()
+    step = torch.zeros((), device=p.device)
+    return Slot(name, p, value, torch.zeros_like(value), torch.zeros_like(value), step)
+
+
+def _gradient(slot: Slot) -> Tensor:
+    grad = slot.parameter.grad
+    assert grad is not None
+    return torch.view_as_real(grad) if grad.is_complex() else grad

@@ -26,6 +26,6 @@ def bar(label: str, steps: int, *, show: bool | None = None) -> Iterator[Tell]:
         TextColumn("loss {task.fields[loss]:.4g}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True, force_terminal=True), transient=True) as progress:
         task = progress.add_task(label, total=steps, loss=float("nan"))
         yield lambda step, loss: progress.update(task, completed=step, loss=loss)

@@ -48,7 +48,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
         CheckpointError: names, shapes or types are those of another model.
     """
     checkpoint.fill("weights", tensors(run.model))
-    run.optimiser.restore(checkpoint.check("adam", run.optimiser.expected(), partly=True))
+    checkpoint.fill("adam", run.optimiser.state())
     if run.average is not None:
         checkpoint.fill("average", run.average.state())
     for i, hook in enumerate(run.hooks):
