@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from sequary.core.contracts import Recurrent
 from sequary.core.ctx import Ctx
 from sequary.core.state import State
 from sequary.mixers.attention.cache import Cache
-from sequary.mixers.attention.projection import QKV, check_heads, join
+from sequary.mixers.attention.projection import FULL, QKV, Ranks, check_heads, join, linear
 from sequary.ops.attend import attend, weights
 from sequary.ops.rotary import rotate
 
 
 class CausalAttention(Recurrent):
-    """o_t = Σ_s softmax_s(q_t·k_s / √K) v_s over s <= t, or over what `ctx.order` says is known; H heads side by side.
+    """o_t = Σ_s softmax_s(q_t·k_s / √K) v_s over s <= t, or over what `ctx.order` says is known; H heads of width dim / H.
 
-    `base`: of the rotary angles; None for no positions inside attention. `bias` on all projections.
+    `base`: of the rotary angles; None for no positions inside attention. `bias` on all projections. Edits leave `kept` of the
+    heads, and `ranks` of the projections. The tape hears "attention" [B, H, T, T] and "heads" [B, H, T, V].
     """
 
     orders = True
     grows = True
 
-    def __init__(self, dim: int, *, heads: int = 4, base: float | None = 10_000.0, bias: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        *,
+        heads: int = 4,
+        base: float | None = 10_000.0,
+        bias: bool = False,
+        kept: int | None = None,
+        ranks: Ranks = FULL,
+    ) -> None:
         super().__init__()
-        self.heads, self.base, self.width = heads, base, check_heads(dim, heads)
-        self.qkv = QKV(dim, width=dim, bias=bias)
-        self.o = nn.Linear(dim, dim, bias=bias)
+        self.base, self.width = base, check_heads(dim, heads)
+        self.heads = heads if kept is None else kept
+        self.qkv = QKV(dim, width=self.heads * self.width, bias=bias, ranks=ranks)
+        self.o = linear(self.heads * self.width, dim, rank=ranks[3], bias=bias)
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
         batch, length, _ = x_BTD.shape
@@ -34,10 +45,12 @@ class CausalAttention(Recurrent):
         q, k = self._turn(q, k, ctx.position_ids(batch, length, x_BTD.device))
         sees = ctx.sees(batch, length, x_BTD.device, causal=True)
         ctx.tell("attention", lambda: weights(q, k, sees=sees, causal=sees is None))
-        return self.o(join(attend(q, k, v, sees=sees, causal=sees is None)))
+        mixed_BHTV = attend(q, k, v, sees=sees, causal=sees is None)
+        ctx.tell("heads", lambda: mixed_BHTV)
+        return self.o(join(mixed_BHTV))
 
     def init_state(self, batch: int, ctx: Ctx = Ctx()) -> Cache:
-        return Cache.empty(batch, self.heads, self.width, self.width, self.o.weight)
+        return Cache.empty(batch, self.heads, self.width, self.width, next(self.parameters()))
 
     def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
         assert isinstance(state, Cache)

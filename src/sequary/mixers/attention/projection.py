@@ -5,6 +5,10 @@ from __future__ import annotations
 from einops import rearrange
 from torch import Tensor, nn
 
+Ranks = tuple[int | None, int | None, int | None, int | None]
+"""Of the projections q, k, v, o; None = full. What an edit that factorises leaves behind."""
+FULL: Ranks = (None, None, None, None)
+
 
 def check_heads(dim: int, heads: int) -> int:
     """The width of one head."""
@@ -24,15 +28,32 @@ def join(x_BHTK: Tensor) -> Tensor:
     return rearrange(x_BHTK, "b h t k -> b t (h k)")
 
 
+class LowRank(nn.Module):
+    """y = L (R x) + b: a linear map of rank `rank`."""
+
+    def __init__(self, inputs: int, outputs: int, *, rank: int, bias: bool) -> None:
+        super().__init__()
+        self.right = nn.Linear(inputs, rank, bias=False)
+        self.left = nn.Linear(rank, outputs, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.left(self.right(x))
+
+
+def linear(inputs: int, outputs: int, *, rank: int | None, bias: bool) -> nn.Module:
+    """A linear map, in full or factorised."""
+    return nn.Linear(inputs, outputs, bias=bias) if rank is None else LowRank(inputs, outputs, rank=rank, bias=bias)
+
+
 class QKV(nn.Module):
     """Three projections stored apart, so that an edit can slice or factorise each."""
 
-    def __init__(self, dim: int, *, width: int, bias: bool, source_dim: int | None = None) -> None:
+    def __init__(self, dim: int, *, width: int, bias: bool, source_dim: int | None = None, ranks: Ranks = FULL) -> None:
         super().__init__()
         source = dim if source_dim is None else source_dim
-        self.q = nn.Linear(dim, width, bias=bias)
-        self.k = nn.Linear(source, width, bias=bias)
-        self.v = nn.Linear(source, width, bias=bias)
+        self.q = linear(dim, width, rank=ranks[0], bias=bias)
+        self.k = linear(source, width, rank=ranks[1], bias=bias)
+        self.v = linear(source, width, rank=ranks[2], bias=bias)
 
     def forward(self, x_BTD: Tensor, source_BSD: Tensor | None, heads: int) -> tuple[Tensor, Tensor, Tensor]:
         source = x_BTD if source_BSD is None else source_BSD
