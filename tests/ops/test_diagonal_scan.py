@@ -43,7 +43,7 @@ def results(args: Inputs, cut: Tensor | None, name: str) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 33, 129])
-@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("groups", [1, 3, 6])
 @pytest.mark.parametrize("packed", [False, True])
 def test_chunked_equals_the_loop(length: int, groups: int, packed: bool) -> None:
     args, cut = inputs(length, groups=groups), starts(length) if packed else None

@@ -72,7 +72,7 @@ def chunked(
         _decays_and_states(dt[now], a, dtu[now], b[now], begins[number], kept, decay, states)
         torch.matmul(c[now, ..., None, :], states, out=y[now])
         begins[number + 1] = states[-1]
-    return _rows_first(y), _states_out(begins[-1]), begins
+    return _rows_first(y), _states_out(begins[-1].clone()), begins
 
 
 def _fake(
