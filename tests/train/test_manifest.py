@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequary.core.contracts import Model
+from sequary.core.values import Batch, Loss
+from sequary.ops import forms
 from sequary.train import budget, manifest
 from sequary.train.budget import choose, steps_for
 from sequary.train.loop import fit
 from sequary.train.manifest import Chosen, ManifestError, fingerprint
-from tests.train.tiny import STAGE, Rows, same, tiny, weights
+from tests.train.tiny import STAGE, Denoise, Rows, same, tiny, weights
 
 
 def test_it_says_what_the_run_was(tmp_path: Path) -> None:
@@ -23,7 +26,7 @@ def test_it_says_what_the_run_was(tmp_path: Path) -> None:
     assert written["versions"].keys() == {"sequary", "torch", "python"}
     assert written["data"] == fingerprint(Rows())
     assert written["stage"]["with"]["train"]["with"]["lr"] == 1e-2
-    assert written["chosen"] == {"precision": "full", "steps": 40, "batch": 8, "measured": {}}
+    assert written["chosen"] == {"precision": "full", "steps": 40, "batch": 8, "form": "", "measured": {}}
     found = manifest.read(tmp_path)
     assert found is not None
     assert found.chosen == done.chosen
@@ -78,6 +81,32 @@ def test_what_was_chosen_is_replayed_and_not_measured_again(tmp_path: Path, monk
     for other in (resumed, rerun, given):
         assert other.chosen == first.chosen
         assert same(weights(other.model), weights(first.model))
+
+
+@dataclasses.dataclass(frozen=True)
+class Formed:
+    """Notes the form that an op would run in."""
+
+    seen: set[str] = dataclasses.field(default_factory=set, compare=False)
+
+    def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
+        self.seen.add(forms.chosen("own"))
+        return Denoise()(model, batch, rng)
+
+
+def test_the_form_of_the_first_run_is_replayed() -> None:
+    objective = Formed()
+    stage = dataclasses.replace(STAGE, objective=objective)
+    with forms.form("reference"):
+        first = fit(tiny(), stage, Rows(), seed=5)
+    assert first.chosen.form == "reference"
+    assert objective.seen == {"reference"}
+    fit(tiny(), stage, Rows(), seed=5, chosen=first.chosen)
+    assert objective.seen == {"reference"}
+    objective.seen.clear()
+    with forms.form("reference"):
+        fit(tiny(), stage, Rows(), seed=5, chosen=dataclasses.replace(first.chosen, form=""))
+    assert objective.seen == {"own"}
 
 
 def test_another_thread_count_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import statistics
 from collections.abc import Sequence
 from time import perf_counter
@@ -11,6 +12,7 @@ import torch
 
 from sequary.core.contracts import Model
 from sequary.core.recipe import Stage
+from sequary.ops import forms
 from sequary.train.diverged import Diverged
 from sequary.train.evaluation import evaluate
 from sequary.train.hooks import Hook
@@ -44,12 +46,12 @@ def choose(
     """
     began = perf_counter()
     batch = min(stage.train.batch, len(source))
-    full = Chosen(precision="full", steps=stage.train.steps, batch=batch)
-    half = Chosen(precision="bfloat16", steps=stage.train.steps, batch=batch)
+    full = Chosen(precision="full", steps=stage.train.steps, batch=batch, form=forms.chosen(""))
+    half = dataclasses.replace(full, precision="bfloat16")
     tried = [full, half] if _has_large_product(model) else [full]
     if len(tried) == 1 and seconds is None:
         return full
-    limit = 5.0 if seconds is None else 0.1 * seconds
+    limit = 3.0 if seconds is None else 0.1 * seconds
     measured = {c.precision: _seconds_per_step(model, stage, source, c, seed, hooks, limit) for c in tried}
     best = half if measured.get("bfloat16", float("inf")) < GAIN * measured["full"] else full
     steps = stage.train.steps
@@ -59,7 +61,7 @@ def choose(
             measured["evaluation"] = _seconds_per_evaluation(model, stage, validation, batch, seed)
             per_step += measured["evaluation"] / stage.train.evaluate_every
         steps = steps_for(seconds - (perf_counter() - began), per_step)
-    return Chosen(precision=best.precision, steps=steps, batch=batch, measured=measured)
+    return dataclasses.replace(best, steps=steps, measured=measured)
 
 
 def steps_for(seconds: float, per_step: float) -> int:

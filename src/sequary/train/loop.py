@@ -10,6 +10,7 @@ from time import perf_counter
 
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe, Stage
+from sequary.ops.forms import form
 from sequary.train import checkpoint, manifest, resume
 from sequary.train.budget import choose
 from sequary.train.device import device as device_named
@@ -101,7 +102,7 @@ def fit(
             notes = _frozen(folder, old, now)
             keeper = Keeper(folder / CHECKPOINT, (old or now).digest)
             keeper.resume(run)
-        with bar(stage.name, run.steps, show=progress) as tell:
+        with form(chosen.form), bar(stage.name, run.steps, show=progress) as tell:
             _train(run, validation, keeper, tell)
         run.finish()
     return Trained(

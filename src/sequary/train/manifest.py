@@ -39,6 +39,8 @@ class Chosen:
     """Full: the type of the weights throughout. bfloat16: large products under autocast."""
     steps: int
     batch: int
+    form: str = ""
+    """The form that `ops.forms.form` holds all ops to; empty: each op's own choice."""
     measured: Mapping[str, float] = dataclasses.field(default_factory=dict[str, float])
 
 
