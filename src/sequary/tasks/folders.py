@@ -1,0 +1,52 @@
+"""Folders that are either whole or untouched."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from sequary.core.files import OutputError, write_atomic
+
+
+def write_folder(folder: Path, content: Mapping[str, bytes | str], *, mark: str) -> None:
+    """Write the files into a folder beside, then rename it; an earlier one is replaced only if it holds the file `mark`.
+
+    Raises:
+        OutputError: no space, no permission, or something else has that name; what was there before still is.
+    """
+    target = Path(os.path.realpath(folder))
+    if target.exists() and not (target / mark).is_file() and (not target.is_dir() or any(target.iterdir())):
+        kind = "it is a folder that holds something else" if target.is_dir() else "a file has that name"
+        raise OutputError(f"{folder} cannot be written: {kind}; choose another name, or remove it")
+    beside, old = (target.with_name(f".{target.name}.{secrets.token_hex(6)}.{end}") for end in ("tmp", "old"))
+    try:
+        for name, raw in content.items():
+            write_atomic(beside / name, raw)
+        _swap(beside, target, old)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(beside), str(folder))) from error
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror}; choose another place") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _swap(beside: Path, target: Path, old: Path) -> None:
+    if target.exists():
+        os.rename(target, old)
+    try:
+        os.rename(beside, target)
+    except OSError:
+        if old.exists():
+            os.rename(old, target)
+        raise
+    if os.name != "nt":  # Windows journals renames, and cannot open a folder
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
