@@ -31,10 +31,10 @@ class Attention(Mixer):
         ranks: Ranks = FULL,
     ) -> None:
         super().__init__()
-        width = check_heads(dim, heads)
+        self.width = check_heads(dim, heads)
         self.heads = heads if kept is None else kept
-        self.qkv = QKV(dim, width=self.heads * width, bias=bias, ranks=ranks)
-        self.o = linear(self.heads * width, dim, rank=ranks[3], bias=bias)
+        self.qkv = QKV(dim, width=self.heads * self.width, bias=bias, ranks=ranks)
+        self.o = linear(self.heads * self.width, dim, rank=ranks[3], bias=bias)
         self.dropout = Dropout(dropout)
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:

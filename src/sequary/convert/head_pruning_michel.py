@@ -1,0 +1,117 @@
+"""pmichel31415/are-16-heads-really-better-than-1: importance, choice and removal of heads in a BERT classifier."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sequary.backbones.stack import Stack
+from sequary.blocks.norms import LayerNorm
+from sequary.blocks.postnorm import PostNorm
+from sequary.convert.weights import fill, renamed
+from sequary.core.contracts import Model
+from sequary.core.part import part
+from sequary.core.recipe import Recipe, Stage
+from sequary.core.values import Batch
+from sequary.edit.head_pruning import attentions, cut, lowest
+from sequary.heads.pooled import FirstTokenClass
+from sequary.mixers.attention.full import Attention
+from sequary.mixers.mlp.dense import MLP
+from sequary.models.text_classifier import TextClassifier, logits
+from sequary.objectives.classify import Classify
+from sequary.tokens.symbols import Embedding
+
+LAYER = r"^bert\.encoder\.layer\.(\d+)\."
+RULES = (
+    (r"^bert\.embeddings\.word_embeddings", "tokens.table"),
+    (r"^bert\.embeddings\.position_embeddings", "tokens.places"),
+    (r"^bert\.embeddings\.token_type_embeddings", "kinds"),
+    (r"^bert\.embeddings\.LayerNorm", "norm.norm"),
+    (LAYER + r"attention\.self\.(q|k|v)\w*", r"backbone.blocks.\1.parts.0.qkv.\2"),
+    (LAYER + r"attention\.output\.dense", r"backbone.blocks.\1.parts.0.o"),
+    (LAYER + r"attention\.output\.LayerNorm", r"backbone.blocks.\1.norms.0.norm"),
+    (LAYER + r"intermediate\.dense", r"backbone.blocks.\1.parts.1.up"),
+    (LAYER + r"output\.dense", r"backbone.blocks.\1.parts.1.down"),
+    (LAYER + r"output\.LayerNorm", r"backbone.blocks.\1.norms.1.norm"),
+    (r"^bert\.pooler\.dense", "heads.main.pool"),
+    (r"^classifier", "heads.main.out"),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Loaded:
+    model: Model
+    recipe: Recipe
+
+
+def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Loaded:
+    """`arguments`: BERT's sizes, num_labels, n_to_prune."""
+    a, norm = arguments, part(LayerNorm, eps=1e-12)
+    mlp = part(MLP, hidden=a["intermediate_size"])
+    block = part(PostNorm, parts=(part(Attention, heads=a["num_attention_heads"]), mlp), norm=norm)
+    model = part(
+        TextClassifier,
+        tokens=part(Embedding, vocab=a["vocab_size"], positions=a["max_position_embeddings"]),
+        backbone=part(Stack, depth=a["num_hidden_layers"], blocks=(block,)),
+        head=part(FirstTokenClass, classes=a["num_labels"]),
+        kinds=a.get("type_vocab_size", 2),
+        norm=norm,
+    )
+    recipe = Recipe(dim=a["hidden_size"], model=model, stages=(Stage(objective=Classify()),))
+    return Loaded(fill(recipe.build(), renamed(weights, RULES)), recipe)
+
+
+def replay(loaded: Loaded, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    batch = Batch(
+        values=inputs["ids"], observed=inputs["mask"].bool(), static=inputs["segments"], target=inputs["labels"]
+    )
+    loss, raw = by_position(loaded, batch)
+    drop, keep1 = arguments["n_to_prune"], lowest(raw, arguments["n_to_prune"])
+    scores = raw / raw.norm(dim=1, keepdim=True)
+    anywhere = torch.zeros(scores.numel(), dtype=torch.long)
+    anywhere[scores.flatten().argsort(stable=True)[:drop]] = 1
+    return {
+        "importance_raw": raw,
+        "importance": scores,
+        "logits": logits(loaded.model, batch),
+        "loss": loss,
+        "prune": anywhere.view_as(scores),
+        "prune_keep1": keep1.long(),
+        "logits_masked": masked(loaded.model, batch, ~keep1),
+        "logits_pruned": logits(cut(loaded.model, loaded.recipe, ~keep1).model, batch),
+    }
+
+
+def by_position(loaded: Loaded, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The loss, and [L, H] scores as the source has them: |context · gradient| at each position, summed, by real tokens (last
+    layer: by examples)."""
+    mixed: list[Tensor] = []
+    layers = attentions(loaded.model)
+    hooks = [layer.o.register_forward_pre_hook(lambda _, args: mixed.append(args[0])) for layer in layers]
+    loss = Classify()(loaded.model, batch, torch.Generator()).value
+    grads = torch.autograd.grad(loss, mixed)
+    for hook in hooks:
+        hook.remove()
+    assert batch.observed is not None
+    tokens, examples = float(batch.observed.sum()), float(batch.values.shape[0])
+    scores = [
+        (c * g).unflatten(-1, (m.heads, -1)).sum(-1).abs().sum((0, 1)) / (tokens if i < len(layers) - 1 else examples)
+        for i, (c, g, m) in enumerate(zip(mixed, grads, layers, strict=True))
+    ]
+    return loss.detach(), torch.stack(scores)
+
+
+def masked(model: Model, batch: Batch, keep_LH: Tensor) -> Tensor:
+    """Logits with the other heads' outputs times 0."""
+    hooks = [
+        layer.o.register_forward_pre_hook(lambda _, a, k=keep, w=layer.width: (a[0] * k.repeat_interleave(w),))
+        for layer, keep in zip(attentions(model), keep_LH, strict=True)
+    ]
+    found = logits(model, batch)
+    for hook in hooks:
+        hook.remove()
+    return found
