@@ -7,14 +7,47 @@ Ali, Zimerman and Wolf, The Hidden Attention of Mamba Models. Unrolled, the scan
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from sequary.backbones.stack import Stack
+from sequary.blocks.prenorm import PreNorm
 from sequary.core.contracts import Model
 from sequary.core.ctx import Tape
+from sequary.core.part import part
+from sequary.core.recipe import Recipe
 from sequary.core.values import Batch, Reading
+from sequary.heads.categorical import Categorical
+from sequary.mixers.ssm.mamba import Mamba
+from sequary.models.language import LanguageModel
+from sequary.tokens.symbols import Embedding
+
+TOLD = ("hidden_attention", "scan_input", "scan_output")
+"""What a selective state-space layer leaves on the tape."""
+
+
+def host() -> Recipe:
+    """A tiny model with two layers to read."""
+    return Recipe(
+        dim=16,
+        model=part(
+            LanguageModel,
+            tokens=part(Embedding, vocab=5),
+            backbone=part(Stack, depth=2, blocks=(part(PreNorm, parts=(part(Mamba, states=4),)),)),
+            head=part(Categorical, vocab=5),
+        ),
+    )
+
+
+def both_sides(model: Model, batch: Batch, reading: Reading) -> tuple[Tensor, Tensor]:
+    """(matrix · input, what the scan itself gave) of all layers, [layers, B, T, E]."""
+    tape = Tape(*TOLD)
+    model(batch, tape)
+    inputs, outputs = (torch.stack(tape.entries[name]) for name in TOLD[1:])
+    return torch.einsum("lbets,lbse->lbte", reading.tensors["channels"], inputs), outputs
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +59,9 @@ class HiddenAttention:
     - "channels" [layers, B, E, T, T] where `channels` is set: large;
     - the number "error": the greatest distance of matrix · input from the layer's own scan, in any channel.
     """
+
+    tiny: ClassVar[Mapping[str, Any]] = {"channels": True}
+    toy: ClassVar[Mapping[str, Any]] = {"host": host, "applied": both_sides}
 
     channels: bool = False
 
@@ -43,7 +79,7 @@ class HiddenAttention:
         return Reading(tensors, {"error": max(r.numbers["error"] for r in read)})
 
     def _read(self, model: Model, batch: Batch) -> Reading:
-        tape = Tape("hidden_attention", "scan_input", "scan_output")
+        tape = Tape(*TOLD)
         model(batch, tape)
         matrices, inputs, outputs = tape.entries.values()
         if not matrices:

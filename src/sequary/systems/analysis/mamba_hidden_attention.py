@@ -17,7 +17,7 @@ CARD = Card(
     year=2024,
     modalities=("text", "image", "any"),
     notes=(
-        "The source's row of the class token leaves out the decay at that token and its own entry; the converter gives the exact row as well.",
+        "The source's row of the class token lacks that token's decay and own entry; the converter gives the exact row too.",
         "The probe averages α and |α| over channels; its rollout is of |α|, rows summing to one.",
         "Declined: dtype 'float16', the source's default, in which the matrix is stored rounded.",
     ),
