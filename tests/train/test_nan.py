@@ -101,6 +101,18 @@ def test_a_weight_that_is_broken_from_the_start(rows: Rows) -> None:
     assert caught.value.step == 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Steep:
+    def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
+        steep = model.get_parameter("norm.bias")[0] + model.get_parameter("heads.main.out.bias")[0]
+        return Loss(Denoise()(model, batch, rng).value + 1.5e19 * steep)  # each square is below 3.4e38, their sum above
+
+
+def test_a_gradient_too_large_to_be_measured_is_not_skipped_in_silence(rows: Rows) -> None:
+    with pytest.raises(Diverged, match=r"gradient is not finite, .*; first in the gradient of .*\.bias, .* squared"):
+        fit(tiny(), Stage(objective=Steep(), train=SETTINGS), rows, seed=0)
+
+
 def test_a_validation_loss_that_is_not_a_number(rows: Rows) -> None:
     held = Rows(20, seed=1)
     stage = Stage(

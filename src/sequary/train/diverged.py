@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from sequary.train.optimiser import Slot
+from sequary.train.optimiser import Gradient
 
 
 class Diverged(RuntimeError):
@@ -39,9 +39,7 @@ class Seen:
     step: int
     rows: Tensor
     loss: Tensor
-    norms: Tensor
-    """Norm of the gradient of each parameter in `slots`."""
-    slots: Sequence[Slot]
+    gradient: Gradient
 
 
 class Watch:
@@ -63,7 +61,7 @@ class Watch:
         if not self.seen:
             return []
         losses: list[float] = torch.stack([s.loss for s in self.seen]).tolist()
-        totals: list[float] = torch.stack([s.norms.sum() for s in self.seen]).tolist()
+        totals: list[float] = torch.stack([s.gradient.norm for s in self.seen]).tolist()
         for seen, loss, total in zip(self.seen, losses, totals, strict=True):
             if not (math.isfinite(loss) and math.isfinite(total)):
                 raise _diverged(seen, loss, weights)
@@ -72,13 +70,14 @@ class Watch:
 
 
 def _diverged(seen: Seen, loss: float, weights: Mapping[str, nn.Parameter]) -> Diverged:
-    norms: list[float] = seen.norms.tolist()
-    bad = next((s.name for s, x in zip(seen.slots, norms, strict=True) if not math.isfinite(x)), None)
-    what = (
-        f"the loss is {loss}" if not math.isfinite(loss) else f"the loss is {loss:.6g} but its gradient is not finite"
-    )
-    first = bad_weight(weights) or (bad and f"the gradient of {bad}")
-    return Diverged(what, step=seen.step, rows=seen.rows.tolist(), parameter=first)
+    norms = dict(zip(seen.gradient.names, seen.gradient.norms.tolist(), strict=True))
+    bad = next((f"the gradient of {n}" for n in weights if not math.isfinite(norms.get(n, 0.0))), None)
+    what = f"the loss is {loss}"
+    if math.isfinite(loss):
+        what = f"the loss is {loss:.6g} but its gradient is not finite"
+        largest = max(norms, key=lambda n: norms[n])
+        bad = bad or f"the gradient of {largest}, whose norm {norms[largest]:.3g} cannot be squared"
+    return Diverged(what, step=seen.step, rows=seen.rows.tolist(), parameter=bad_weight(weights) or bad)
 
 
 def bad_weight(weights: Mapping[str, nn.Parameter]) -> str | None:

@@ -76,13 +76,13 @@ class Run:
         for hook in self.hooks:
             compute = functools.partial(hook.gradients, self.optimiser.parameters, compute)
         loss = compute()
-        norms, slots = self.optimiser.step(loss, rate(self.train, self.step, self.steps))
+        gradient = self.optimiser.step(loss, rate(self.train, self.step, self.steps))
         if self.average is not None:
             self.average.update(self.step)
         for hook in self.hooks:
             hook.updated(self.model, progress)
         self.step += 1
-        self.watch.seen.append(Seen(self.step, rows, loss, norms, slots))
+        self.watch.seen.append(Seen(self.step, rows, loss, gradient))
 
     def _compute(self, objective: Objective, batch: Batch) -> Tensor:
         self.optimiser.clear()
