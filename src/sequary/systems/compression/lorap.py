@@ -1,0 +1,34 @@
+"""LoRAP: attention projections are factorised by an SVD weighted with the size of their inputs, feed-forwards lose channels.
+
+W diag(s) ≈ L R truncated, R unscaled by s; v and o get more rank than q and k. Channels are scored by ‖|W| s‖ over gate, up and
+down, and the very lowest ones stay: the sublayers differ in what they can spare.
+"""
+
+from sequary.blocks.prenorm import PreNorm
+from sequary.builders import language_model
+from sequary.core.card import Card, Claim
+from sequary.core.part import part
+from sequary.edit.lorap import LoRAP
+from sequary.mixers.attention.causal import CausalAttention
+from sequary.mixers.mlp.swiglu import SwiGLU
+
+CARD = Card(
+    id="lorap",
+    title="LoRAP: Transformer Sub-Layers Deserve Differentiated Structured Compression for Large Language Models",
+    kind="compression",
+    year=2024,
+    modalities=("text",),
+    notes=(
+        "Sizes of inputs are sums over tokens; the authors' code takes means over samples, which scales all of them alike.",
+        "The authors' code cuts v and o at the small rank although it allocates the large one; we use the large one.",
+    ),
+)
+block = part(PreNorm, parts=(part(CausalAttention, heads=8), part(SwiGLU)))
+RECIPE = language_model(dim=128, depth=4, blocks=(block,)).but(edits=(LoRAP(keep=0.5),))
+CLAIM = Claim(
+    "on attention the weighted SVD raises the loss less than the plain one at equal rank",
+    experiment="edit_order",
+    against="plain SVD",
+    metric="loss_increase",
+    settings={"data": "shakespeare", "keep": 0.5},
+)
