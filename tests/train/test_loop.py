@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -71,6 +72,21 @@ def test_a_part_learns_and_the_rest_stands_still() -> None:
     changed = {n for n in before if not torch.equal(before[n], after[n])}
     assert changed == {"heads.main.out.weight", "heads.main.out.bias"}  # running statistics of the norm included
     assert {n: p.requires_grad for n, p in model.named_parameters()} == wanted
+
+
+@dataclasses.dataclass(frozen=True)
+class Hungry(Denoise):
+    def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
+        assert torch.ones(64 * 2**18).sum() > 0  # 64 MB, given back at once
+        return Denoise.__call__(self, model, batch, rng)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark is reset on Linux only")
+def test_memory_is_the_peak_that_was_added() -> None:
+    earlier = torch.ones(100 * 2**18)  # an earlier, higher peak of the process does not hide it
+    del earlier
+    done = fit(tiny(), dataclasses.replace(train(steps=3), objective=Hungry()), Rows(), seed=0)
+    assert 60 < done.memory_mb < 90
 
 
 def test_unknown_part_and_nothing_to_learn_are_named() -> None:

@@ -68,7 +68,7 @@ class Teacher(Hook):
     targets: Callable[[Model, Batch], Batch]
 
     def start(self, model: Model) -> None:
-        self.model.eval()
+        self.model.to(next(model.parameters()).device).eval()
 
     @torch.no_grad()
     def batch(self, batch: Batch, progress: float) -> Batch:

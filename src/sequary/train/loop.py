@@ -74,6 +74,8 @@ def fit(
     once from one that ended. Same seed, manifest and thread count: bit-identical, killed or not. torch's own generator is
     seeded inside and left as it was.
 
+    Longer than 40 lines because half of it says what its twelve arguments mean.
+
     Without patience the last weights stay (their average, with ema); with it the best by validation.
 
     Args:
