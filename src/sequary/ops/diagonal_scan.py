@@ -70,7 +70,8 @@ def _reference(
 ) -> tuple[Tensor, Tensor]:
     per_group = u_BTD.shape[2] // B_BTGN.shape[2]
     B_BTDN, C_BTDN = (x.repeat_interleave(per_group, 2) for x in (B_BTGN, C_BTGN))
-    hidden, ys = h_BDN, list[Tensor]()
+    hidden = h_BDN
+    ys: list[Tensor] = []
     for t in range(u_BTD.shape[1]):
         decay_BDN = (dt_BTD[:, t, :, None] * A_DN).exp()
         if keep_BT is not None:

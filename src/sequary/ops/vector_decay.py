@@ -29,7 +29,8 @@ def vector_decay(
 
 
 def _reference(q_BTHK: Tensor, k_BTHK: Tensor, v_BTHV: Tensor, g_BTHK: Tensor, S_BHKV: Tensor) -> tuple[Tensor, Tensor]:
-    state, outputs = S_BHKV, list[Tensor]()
+    state = S_BHKV
+    outputs: list[Tensor] = []
     for q_BHK, k_BHK, v_BHV, g_BHK in zip(
         q_BTHK.unbind(1), k_BTHK.unbind(1), v_BTHV.unbind(1), g_BTHK.unbind(1), strict=True
     ):
