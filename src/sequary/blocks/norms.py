@@ -16,6 +16,16 @@ class Norm(Member):
         raise NotImplementedError
 
 
+class NoNorm(Norm):
+    """y = x: for hosts that study what norms do."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        return x_BTD
+
+
 class LayerNorm(Norm):
     """(x − mean) / √(var + eps) · weight + bias over features (Ba et al., 2016). `affine=False` drops weight and bias."""
 
