@@ -1,0 +1,60 @@
+"""What each keyword of a command is called on the command line, and how its words become values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from sequary.cli import values
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Form:
+    """A flag, or the name of an argument; `parse` where the value is more than a word, a number or a yes."""
+
+    flag: str
+    help: str
+    parse: Callable[[str], Any] | None = None
+    metavar: str | None = None
+
+
+FORMS = {
+    "as_json": Form("--json", "Print JSON instead of text."),
+    "budget": Form("--budget", "Wall time of all training together: 90s, 5m, 1h30m.", metavar="SPAN"),
+    "cite": Form("--cite", "Print BibTeX."),
+    "claim": Form("--claim", "Run the system's claim, live."),
+    "context": Form("--context", "Look-back, in steps or bytes. [default: from season, horizon and length]"),
+    "data": Form("DATA", "A table (CSV, TSV, Parquet, Arrow) or a text file."),
+    "device": Form("--device", "cpu, cuda or auto."),
+    "dry_run": Form("--dry-run", "Only the plan, its time and its memory."),
+    "everything": Form("--all", "The whole catalogue, not only what is built."),
+    "family": Form("--family", "All built systems of a theme or kind."),
+    "goldens": Form("--goldens", "Replay the authors' recorded cases in this folder.", metavar="FOLDER"),
+    "has": Form("--has", "A word in the id, the title or an alias.", metavar="WORD"),
+    "horizon": Form("--horizon", "Steps to forecast."),
+    "kind": Form("--kind", "Of this kind only; may be repeated."),
+    "levels": Form("--level", "Intervals in percent. [default: 80,95]", values.shares, "80,95"),
+    "max_latency": Form("--max-latency", "Of one forecast: milliseconds, or 10ms.", metavar="SPAN"),
+    "max_params": Form("--max-params", "Parameters at most."),
+    "metric": Form("--metric", "What ranks: mase, mae, mse or crps."),
+    "modality": Form("--modality", "For this kind of data only; may be repeated."),
+    "model": Form("MODEL", "The folder that fit or compare wrote."),
+    "out": Form("--out", "Where to write.", metavar="PATH"),
+    "seed": Form("--seed", "Same seed, same result."),
+    "seeds": Form("--seeds", "Final runs of each system."),
+    "settings": Form("--set", "Change the recipe, such as dim=64; may be repeated.", metavar="PATH=VALUE"),
+    "steps": Form("--steps", "Optimiser steps. [default: the recipe's]"),
+    "system": Form("SYSTEM", "An id or alias of `sequary systems`, or a .py file of your own."),
+    "systems": Form("--systems", "Ids, aliases or .py files.", values.names, "A,B,./MINE.PY"),
+    "task": Form("--task", "forecast or text. [default: told from the data]"),
+}
+COLUMNS = {
+    "time": Form("--time", "Column of times.", metavar="COLUMN"),
+    "id": Form("--id", "Column that tells series apart.", metavar="COLUMN"),
+    "target": Form("--target", "Columns to forecast.", values.names, "A,B"),
+    "static": Form("--static", "Columns that are constant in each series.", values.names, "A,B"),
+    "past": Form("--past", "Columns known up to the present only.", values.names, "A,B"),
+    "future": Form("--future", "Columns known beforehand.", values.names, "A,B"),
+}
+"""The fields of `data.roles.Columns`: a command with the keyword `columns` has them all."""

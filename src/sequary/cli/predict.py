@@ -1,0 +1,51 @@
+"""`sequary predict`: what a saved model says comes next, as a table; for a language model, bits per byte."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+
+import polars as pl
+
+from sequary.data.frames import write
+from sequary.data.texts import read_text
+from sequary.data.zones import only_midnights
+from sequary.tasks.drift import DriftWarning
+from sequary.tasks.saved import load
+
+
+def command(
+    model: str,
+    data: str,
+    *,
+    out: str | None = None,
+    horizon: int | None = None,
+    levels: Sequence[float] | None = None,
+    as_json: bool = False,
+) -> int:
+    saved = load(model)
+    if saved.task == "language model":
+        bits = saved.bits_per_byte(read_text(data, least=1))
+        print(json.dumps({"bits_per_byte": bits}) if as_json else f"{bits:.4f} bits per byte")
+        return 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DriftWarning)
+        found = saved.predict(data, horizon, levels)
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    if out is not None:
+        write(found, out)
+        print(json.dumps({"out": out, "rows": len(found)}) if as_json else f"{len(found):,} rows\n{out}")
+    else:
+        text = _readable(found)
+        print(text.write_json() if as_json else text.write_csv(), end="\n" if as_json else "")
+    return 0
+
+
+def _readable(frame: pl.DataFrame) -> pl.DataFrame:
+    """Moments as text: dates where they are midnights."""
+    forms = {True: "%Y-%m-%d", False: "%Y-%m-%d %H:%M:%S"}
+    moments = frame.select(pl.col(pl.Datetime))
+    return frame.with_columns(c.dt.to_string(forms[only_midnights(c)]) for c in moments)

@@ -1,0 +1,37 @@
+"""Words of the command line as values."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`a,b` as ("a", "b"); a column whose name holds a comma has to be renamed."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def shares(text: str) -> tuple[float, ...]:
+    """`80,95` as (0.8, 0.95)."""
+    try:
+        found = tuple(float(word) / 100 for word in text.split(","))
+    except ValueError:
+        raise ValueError(f"--level {text}: write percents separated by commas, such as 80,95") from None
+    if not all(0 < share < 1 for share in found):
+        raise ValueError(f"--level {text}: each must lie between 0 and 100, such as 80,95")
+    return tuple(sorted(set(found)))
+
+
+def settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """`dim=64` as {"dim": 64}: Python's numbers, tuples, True, False and None; anything else is a word."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        if not equals or not path:
+            raise ValueError(f"--set {pair}: write PATH=VALUE, such as dim=64 or stages__0__train__lr=0.001")
+        try:
+            found[path] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            found[path] = text
+    return found
