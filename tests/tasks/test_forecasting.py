@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from sequary.backbones.stack import BLOCK
+from sequary.builders import language_model
 from sequary.core.catalogue import load
+from sequary.core.contracts import Forecasts
 from sequary.core.part import FromData, part
-from sequary.core.recipe import Recipe
+from sequary.core.recipe import Recipe, Stage, Train
+from sequary.core.values import Output
 from sequary.heads.points import HorizonPoints
+from sequary.objectives.forecast import Forecast as ForecastLoss
 from sequary.tasks.floors import EmptyHistory, SeasonalNaive
 from sequary.tasks.forecasting import default_context, needs, prepare, probabilities, train
 from sequary.tasks.holdout import held_out
@@ -180,7 +185,53 @@ def test_a_budget_in_seconds_chooses_steps_that_a_replay_can_repeat():
     assert (again.forecast(p, LEVELS)[0].mean == fit.forecast(p, LEVELS)[0].mean).all()
 
 
+class Told(Forecasts):
+    """Says that the target will be the future covariate, with quantiles that lie p − 1/2 beside it, in reverse order."""
+
+    def __init__(self, dim: int, *, cardinalities: tuple[int, ...], levels: tuple[float, ...]) -> None:
+        super().__init__()
+        assert cardinalities == (3, 0)
+        assert levels == LEVELS
+        self.bias = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch, tape=None, rng=None):
+        assert batch.future is not None
+        assert batch.static is not None
+        assert batch.static[:, 0].long().max() <= 2
+        return Output(batch.future[:, -6:, :1] + self.bias)
+
+    def loss(self, output, target, rng=None):
+        return (output.hidden - target).square()
+
+    def mean(self, output):
+        return output.hidden
+
+    def quantiles(self, output, levels):
+        return torch.stack([output.hidden + 0.5 - p for p in levels], -1)
+
+
+def test_covariates_reach_the_model_and_its_own_quantiles_come_back_sorted():
+    y = wave(206)
+    p = panel(y[:200], y[:200], future=y, static=np.array([1.0]))
+    p = dataclasses.replace(p, categories={"k0": ("north", "south")})
+    stage = Stage(objective=ForecastLoss(), train=Train(steps=1, lr=0.0))
+    model = part(Told, cardinalities=FromData("cardinalities"), levels=FromData("levels"))
+    fit = train(Recipe(dim=1, model=model, stages=(stage,)), p, horizon=6, context=8, seed=0)
+    assert fit.native
+    stranger = dataclasses.replace(p.series[0], static=np.array([np.nan]))
+    first, second = fit.forecast(dataclasses.replace(p, series=(p.series[0], stranger)), LEVELS)
+    np.testing.assert_allclose(first.mean, y[200:], rtol=1e-5)
+    assert (np.diff([first.quantiles[q] for q in LEVELS], axis=0) > 0).all()
+    assert (second.mean == first.mean).all()
+
+
 def test_only_recipes_of_one_stage_on_the_users_data():
     assert isinstance(DLINEAR, Recipe)
     with pytest.raises(ValueError, match="one stage"):
         train(dataclasses.replace(DLINEAR, stages=()), panel(wave(100)), horizon=6, seed=0)
+
+
+def test_a_model_of_another_task_is_refused():
+    text = language_model(dim=8, depth=1, blocks=(BLOCK,))
+    with pytest.raises(ValueError, match="LanguageModel does not forecast"):
+        train(text, panel(wave(100)), horizon=6, seed=0)

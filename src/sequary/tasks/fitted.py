@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sequary.core.contracts import Forecasts
@@ -83,9 +84,10 @@ class Fitted:
         bank = Bank.of(panel, self.scaler, before=self.context, after=self.horizon)
         order = np.arange(len(panel.series))
         source = Windows(bank, context=self.context, horizon=self.horizon, series=order, origins=bank.lengths)
+        times = {last: panel.frequency.extend(last, self.horizon) for last in {s.times[-1] for s in panel.series}}
         each = predicted(self.model, source, levels if self.native else (), torch.device(self.device))
         return [
-            self._forecast(panel, series, pair, mean_HC, quantiles_HCQ, levels)
+            self._forecast(panel, series, pair, times[series.times[-1]], mean_HC, quantiles_HCQ, levels)
             for series, pair, (mean_HC, quantiles_HCQ) in zip(panel.series, scales, each, strict=True)
         ]
 
@@ -96,7 +98,14 @@ class Fitted:
         return shift, size
 
     def _forecast(
-        self, panel: Panel, series: Series, pair: Pair, mean_HC: Floats, quantiles_HCQ: Floats, levels: Sequence[float]
+        self,
+        panel: Panel,
+        series: Series,
+        pair: Pair,
+        times_H: NDArray[np.generic],
+        mean_HC: Floats,
+        quantiles_HCQ: Floats,
+        levels: Sequence[float],
     ) -> Forecast:
         shift, size = pair
         mean = shift + size * mean_HC
@@ -106,8 +115,7 @@ class Fitted:
         else:
             width_C = np.where(size > 0, mase_scale(series.values, panel.frequency.season), 0.0)
             quantiles = self.conformal.quantiles(mean, width_C, levels)
-        times = panel.frequency.extend(series.times[-1].item(), self.horizon)
-        return Forecast(id=series.id, times=times, mean=mean, quantiles=quantiles)
+        return Forecast(id=series.id, times=times_H, mean=mean, quantiles=quantiles)
 
 
 def predicted(

@@ -119,6 +119,8 @@ def train(
     Raises:
         ValueError: horizon or context below 1, no window fits, the recipe needs more than a panel tells.
     """
+    if not (isinstance(recipe.model.cls, type) and issubclass(recipe.model.cls, Forecasts)):
+        raise ValueError(f"{recipe.model.name} does not forecast; choose a system for timeseries")
     where = device_named(device)
     given = settings.get("context", context)
     look = default_context(panel, horizon) if given is None else int(str(given))

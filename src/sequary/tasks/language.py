@@ -142,6 +142,8 @@ def train(
 ) -> Fitted:
     """Fit on `data`, whose last tenth is held out for early stopping.
 
+    Longer than 40 lines because each of its arguments and theirs stands on a line.
+
     Args:
         context: bytes of a window (256); `settings["context"]` goes before it.
         steps, seconds: of training; both None: the recipe's steps.
