@@ -1,0 +1,109 @@
+"""alexiglad/EBT: `EBT_NLP`, energies, refined logits, loss and its second-order gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sequary.backbones.candidate_streams import CandidateStreams
+from sequary.blocks.norms import RMSNorm
+from sequary.convert.declined import Declined
+from sequary.convert.weights import fill, renamed
+from sequary.core.part import part
+from sequary.core.place import Place
+from sequary.core.values import Batch
+from sequary.mixers.mlp.swiglu import SwiGLU
+from sequary.models.energy import EnergyModel
+
+EPS = 1e-5
+LAYER = r"^transformer\.layers\.(\d+)\."
+RULES = (
+    (r"^embeddings\.", "tokens.table."),
+    (r"^vocab_to_embed\.", "candidates."),
+    (LAYER + r"attention\.w([qkv])", r"backbone.qkv.\1.\2"),
+    (LAYER + r"attention\.wo", r"backbone.o.\1"),
+    (LAYER + r"attention_norm", lambda m: f"backbone.norms.{2 * int(m[1])}.norm"),
+    (LAYER + r"ffn_norm", lambda m: f"backbone.norms.{2 * int(m[1]) + 1}.norm"),
+    (LAYER + r"feed_forward\.w1", r"backbone.mlp.\1.gate"),
+    (LAYER + r"feed_forward\.w2", r"backbone.mlp.\1.down"),
+    (LAYER + r"feed_forward\.w3", r"backbone.mlp.\1.up"),
+    (r"^transformer\.norm", "backbone.norms.-1.norm"),
+    (r"^transformer\.final_layer", "energy_of"),
+)
+# What the source's arguments must be for its plain form; anything else changes what is computed.
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "ebt_type": ("default",),
+    "ebt_norm": ("rms",),
+    "ebt_act_func": ("silu",),
+    "normalize_initial_condition": (True,),
+    "normalize_initial_condition_only_first_step": (False,),
+    "vocab_to_embed_uses_prob_dist": (False,),
+    "truncate_mcmc": (False,),
+    "clamp_futures_grad": (False,),
+    "absolute_clamp": (0.0,),
+    "sharpen_predicted_distribution": (0.0,),
+    "soften_target_prob_dist": (0.0,),
+    "contrastive_loss": (False,),
+    "randomize_mcmc_num_steps": (0,),
+    "num_modality_processing_mlp_layers": (1,),
+    "process_memory_type": (None,),
+    "reconstruction_coeff": (1.0,),
+}
+
+
+def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> EnergyModel:
+    a = arguments
+    for name, allowed in PLAIN.items():
+        if a.get(name, allowed[0]) not in allowed:
+            raise Declined(f"{name}={a[name]!r}: only {allowed[0]!r} is taken over")
+    width, heads = a["embedding_dim"], a["multiheaded_attention_heads"]
+    hidden = int(width * a["ffn_dim_multiplier"]) if a.get("ffn_dim_multiplier") else width
+    depth = a["num_transformer_blocks"]
+    model = part(
+        EnergyModel,
+        vocab=a["vocab_size"],
+        backbone=part(
+            CandidateStreams, depth=depth, heads=heads, mlp=part(SwiGLU, hidden=hidden), norm=part(RMSNorm, eps=EPS)
+        ),
+        steps=a["mcmc_num_steps"],
+        noise=float(weights["langevin_dynamics_noise_std"]),
+        through=a.get("no_mcmc_detach", False),
+    ).build(Place(width))
+    ours = renamed(weights, RULES, r"langevin_dynamics_noise_std")
+    ours[f"backbone.norms.{2 * depth}.norm.weight"] = ours.pop("backbone.norms.-1.norm.weight")
+    for layer in range(depth):
+        for name in ("q", "k"):
+            key = f"backbone.qkv.{layer}.{name}.weight"
+            ours[key] = ours[key][halves(width, heads)]
+    return fill(model, ours)
+
+
+def halves(width: int, heads: int) -> Tensor:
+    """The source turns neighbouring pairs, ours the first half with the second: rows of q and k in our order."""
+    inside = torch.arange(width // heads).view(-1, 2).T.flatten()
+    return (torch.arange(heads)[:, None] * (width // heads) + inside).flatten()
+
+
+def replay(loaded: EnergyModel, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    ids = inputs["ids"]
+    batch, target = Batch(values=ids[:, :-1]), ids[:, 1:]
+    path = loaded.refine(batch, inputs["init"].clone(), None, learn=True, jolts=inputs.get("langevin"))
+    losses = [F.cross_entropy(p.logits.flatten(0, 1), target.flatten(), ignore_index=0) for p in path]
+    loss = torch.stack(losses).mean()
+    assert isinstance(loaded.backbone, CandidateStreams)
+    queries = {f"transformer.layers.{i}.attention.wq.weight": m.q.weight for i, m in enumerate(loaded.backbone.qkv)}
+    asked = {
+        "alpha": loaded.alpha,
+        "embeddings.weight": loaded.tokens.table.weight,
+        "vocab_to_embed.weight": loaded.candidates.weight,
+        **queries,
+    }
+    grads = dict(zip(asked, torch.autograd.grad(loss, list(asked.values()), retain_graph=True), strict=True))
+    order = halves(arguments["embedding_dim"], arguments["multiheaded_attention_heads"]).argsort()
+    found = {f"lossgrad.{n}": g[order] if n in queries else g for n, g in grads.items()}
+    steps = {f"{what}{i}": getattr(p, what) for i, p in enumerate(path) for what in ("energy", "logits")}
+    return {"loss": loss, **steps, **found}
