@@ -34,7 +34,9 @@ from sequary.train.loop import fit
 MONTH = 30 * 24
 ENDS = (12 * MONTH, 16 * MONTH, 20 * MONTH)
 HORIZON = 96
-DATA = Path(os.environ.get("SEQUARY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "ett" / "ETTh1.csv"
+DATA = (
+    Path(os.environ.get("SEQUARY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "ett" / "ETTh1.csv"
+)
 Settings = dict[str, Any]
 TRAIN = "stages__0__train__"
 
@@ -60,7 +62,7 @@ ENTRIES = {
     "itransformer": Entry(
         "itransformer",
         96,
-        {TRAIN + "lr": 3e-4, TRAIN + "steps": 2500, TRAIN + "evaluate_every": 125},
+        {TRAIN + "lr": 3e-4, TRAIN + "weight_decay": 0.3, TRAIN + "steps": 2500, TRAIN + "evaluate_every": 125},
         {TRAIN + "lr": (1e-4, 3e-4, 1e-3), TRAIN + "weight_decay": (0.01, 0.3)},
         "0.389 / 0.407 (public code 0.394 / 0.409)",
     ),
@@ -116,7 +118,11 @@ def errors(model: Forecasts, windows: Windows) -> tuple[float, float]:
         batch = windows.batch(rows)
         assert batch.target is not None
         gap = (model.mean(model(batch)) - batch.target).double()
-        squared, absolute, count = squared + float(gap.square().sum()), absolute + float(gap.abs().sum()), count + gap.numel()
+        squared, absolute, count = (
+            squared + float(gap.square().sum()),
+            absolute + float(gap.abs().sum()),
+            count + gap.numel(),
+        )
     return squared / count, absolute / count
 
 
@@ -140,7 +146,10 @@ def main() -> None:
         mse, mae = (statistics.mean(f[i] for f in found) for i in (1, 2))
         spread = statistics.stdev(f[1] for f in found) if len(found) > 1 else 0.0
         took = (time.perf_counter() - began) / len(found)
-        print(f"{name:<14} MSE {mse:.4f} ± {spread:.4f}  MAE {mae:.4f}  {took:5.0f} s a seed  to reach {entry.bound}", flush=True)
+        print(
+            f"{name:<14} MSE {mse:.4f} ± {spread:.4f}  MAE {mae:.4f}  {took:5.0f} s a seed  to reach {entry.bound}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

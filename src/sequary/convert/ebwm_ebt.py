@@ -95,7 +95,9 @@ def replay(loaded: EnergyModel, inputs: Mapping[str, Tensor], arguments: Mapping
     losses = [F.cross_entropy(p.logits.flatten(0, 1), target.flatten(), ignore_index=0) for p in path]
     loss = torch.stack(losses).mean()
     assert isinstance(loaded.backbone, CandidateStreams)
-    queries = {f"transformer.layers.{i}.attention.wq.weight": m.q.weight for i, m in enumerate(loaded.backbone.qkv)}
+    ours = dict(loaded.backbone.named_parameters())
+    depth = range(arguments["num_transformer_blocks"])
+    queries = {f"transformer.layers.{i}.attention.wq.weight": ours[f"qkv.{i}.q.weight"] for i in depth}
     asked = {
         "alpha": loaded.alpha,
         "embeddings.weight": loaded.tokens.table.weight,
