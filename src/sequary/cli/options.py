@@ -41,6 +41,8 @@ FORMS = {
     "modality": Form("--modality", "For this kind of data only; may be repeated."),
     "model": Form("MODEL", "The folder that fit or compare wrote."),
     "out": Form("--out", "Where to write.", metavar="PATH"),
+    "record": Form("--record", "Write what was found into the results of the package."),
+    "slow": Form("--slow", "Export and compile too."),
     "seed": Form("--seed", "Same seed, same result."),
     "seeds": Form("--seeds", "Final runs of each system."),
     "settings": Form("--set", "Change the recipe, such as dim=64; may be repeated.", metavar="PATH=VALUE"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from sequary.core import results
 from sequary.core.catalogue import PACKAGE, card, files, rows
 
 
-def table(*, everything: bool, kind: list[str], modality: list[str], has: str | None) -> list[dict[str, Any]]:
+def table(*, everything: bool, kind: Sequence[str], modality: Sequence[str], has: str | None) -> list[dict[str, Any]]:
     """A row a system: id, title, kind, modalities, and, null where it is not built, file, laws, parity, claim.
 
     `everything` is the catalogue; reference systems, which it does not list, come with what is built.
@@ -52,7 +53,14 @@ def row(slug: str) -> dict[str, Any]:
     }
 
 
-def command(*, everything: bool, kind: list[str], modality: list[str], has: str | None, as_json: bool) -> int:
+def command(
+    *,
+    everything: bool = False,
+    kind: Sequence[str] = (),
+    modality: Sequence[str] = (),
+    has: str | None = None,
+    as_json: bool = False,
+) -> int:
     """Print the rows; exit status 0 also where none matches, which is said on standard error."""
     listed = table(everything=everything, kind=kind, modality=modality, has=has)
     if as_json:

@@ -104,10 +104,11 @@ def load(name: str) -> System:
     for entry in entry_points(group="sequary.systems"):
         if entry.name == name:
             return _system(name, entry.load(), None)
-    raise UnknownSystem(_unknown(name))
+    raise UnknownSystem(nearest(name))
 
 
-def _unknown(name: str) -> str:
+def nearest(name: str) -> str:
+    """One line for a name that is not built, with the nearest that are."""
     if name in rows():
         return f"{name} is in the catalogue but not built yet; `sequary systems` lists what is"
     near = difflib.get_close_matches(name, [*files(), *aliases()], n=3, cutoff=0.4)

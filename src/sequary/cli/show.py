@@ -1,0 +1,138 @@
+"""`sequary show`: one system from its file, without importing it: idea, card, claim and verdict, parts, how to use it."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+from sequary.cli.systems import row
+from sequary.core.card import Card
+from sequary.core.catalogue import PACKAGE, UnknownSystem, aliases, card, files, nearest
+
+PARTS = (
+    "mixers",
+    "blocks",
+    "backbones",
+    "heads",
+    "tokens",
+    "models",
+    "condition",
+    "orders",
+    "noise",
+    "objectives",
+    "decode",
+    "edit",
+    "probe",
+)
+
+
+def command(system: str, *, cite: bool = False, as_json: bool = False) -> int:
+    name = aliases().get(system, system)
+    if name not in files():
+        raise UnknownSystem(nearest(system))
+    own, tree = card(name), ast.parse(files()[name].read_text(encoding="utf-8"))
+    if cite:
+        print(bibtex(own))
+        return 0
+    about = row(name) | {
+        "idea": ast.get_docstring(tree),
+        "arxiv": own.arxiv,
+        "year": own.year,
+        "notes": list(own.notes),
+        "statement": statement(tree),
+        "parts": parts(tree),
+        "use": use(name, own),
+    }
+    print(json.dumps(about, ensure_ascii=False) if as_json else text(about))
+    return 0
+
+
+def bibtex(own: Card) -> str:
+    """An entry with what the card confirms; authors are left to the reader's own library."""
+    fields = {
+        "title": f"{{{own.title}}}",
+        "year": own.year,
+        "eprint": own.arxiv,
+        "archiveprefix": "arXiv" if own.arxiv else None,
+    }
+    lines = [f"  {key} = {{{value}}}," for key, value in fields.items() if value is not None]
+    return "\n".join([f"@misc{{{own.id},", *lines, "}"])
+
+
+def statement(tree: ast.Module) -> str | None:
+    """The text of the literal CLAIM."""
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and ast.unparse(node.targets[0]) == "CLAIM"
+            and isinstance(node.value, ast.Call)
+        ):
+            words = [*node.value.args, *(k.value for k in node.value.keywords if k.arg == "text")]
+            return ast.literal_eval(words[0]) if words else None
+    return None
+
+
+def parts(tree: ast.Module) -> list[dict[str, str]]:
+    """The classes that the file takes from part folders, in reading order: the mixer first, then what holds it."""
+    found: list[tuple[int, str, str]] = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        folder = node.module.removeprefix("sequary.").partition(".")[0]
+        if folder in PARTS:
+            path = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
+            found += [(PARTS.index(folder), path.relative_to(PACKAGE).as_posix(), alias.name) for alias in node.names]
+    return [{"name": name, "file": file, "idea": first_line(PACKAGE / file)} for _, file, name in sorted(found)]
+
+
+def first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def use(name: str, own: Card) -> list[str]:
+    """Commands and code that work with this system as it stands."""
+    python = f'sequary.system("{name}").recipe'
+    if own.kind in {"forecasting", "reference"} and "timeseries" in own.modalities:
+        return [
+            f"sequary fit {name} DATA.csv --horizon 24",
+            f"sequary compare DATA.csv --horizon 24 --systems {name}",
+            python,
+        ]
+    if "text" in own.modalities and own.kind in {"mixer", "backbone", "reference"}:
+        return [f"sequary fit {name} TEXT.txt", f"sequary compare TEXT.txt --systems {name}", python]
+    return [python]
+
+
+def text(about: dict[str, Any]) -> str:
+    paper = ", ".join(str(v) for v in (about["year"], about["arxiv"] and f"arXiv {about['arxiv']}") if v)
+    lines = [
+        about["title"],
+        f"{about['id']} · {about['kind']} · {', '.join(about['modalities'])}" + (f" · {paper}" if paper else ""),
+    ]
+    lines += ["", about["idea"] or "", ""]
+    lines += [
+        f"Claim: {about['statement']}" if about["statement"] else "No claim stated.",
+        f"Verdict: {verdict(about)}",
+    ]
+    if about["laws"]:
+        laws = about["laws"]
+        lines.append(
+            f"Laws: {laws['passed']} passed, {laws['failed']} failed"
+            + "".join(f"\n  exempt: {e}" for e in laws["exempt"])
+        )
+    lines += [f"Parity: {p['oracle']}, error {p['error']:.1e}" for p in about["parity"] or []]
+    if about["stale"]:
+        lines.append(f"Recorded before its sources changed: {', '.join(about['stale'])}")
+    lines += [f"Note: {note}" for note in about["notes"]]
+    lines += ["", "Parts, in reading order:", *(f"  {p['file']}  {p['name']}: {p['idea']}" for p in about["parts"])]
+    lines += [f"  {about['file']}  the recipe", "", "Use it:", *(f"  {line}" for line in about["use"])]
+    return "\n".join(lines)
+
+
+def verdict(about: dict[str, Any]) -> str:
+    claim = about["claim"]
+    if not claim or not claim.get("verdict"):
+        return "not judged yet"
+    return f"{claim['verdict']} ({claim['seeds']} seeds, measured {claim['measured']})"
