@@ -18,7 +18,7 @@ QUICK = ["--steps", "3", "--context", "14"]
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     t = np.arange(100)
     wave = 10 + np.sin(2 * np.pi * t / 7)
@@ -29,13 +29,13 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(capsys, *words) -> tuple[int, str, str]:
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
     status = main([str(w) for w in words])
     out, err = capsys.readouterr()
     return status, out, err
 
 
-def test_fit_then_predict_a_long_table(here, capsys):
+def test_fit_then_predict_a_long_table(here: Path, capsys: pytest.CaptureFixture[str]):
     status, out, err = run(capsys, "fit", "dlinear", "long.csv", "--horizon", 7, "--out", "m", *QUICK)
     assert status == 0, err
     assert "series 'tiny' has 5 steps from its first value on, 8 are needed: left out" in out
@@ -48,7 +48,7 @@ def test_fit_then_predict_a_long_table(here, capsys):
     assert len(lines) == 1 + 3 * 7  # the series that was too short to learn from is forecast all the same
 
 
-def test_wide_in_wide_out_as_a_file(here, capsys):
+def test_wide_in_wide_out_as_a_file(here: Path, capsys: pytest.CaptureFixture[str]):
     assert run(capsys, "fit", "nlinear", "wide.csv", "--horizon", 3, "--out", "m", *QUICK)[0] == 0
     status, out, _ = run(capsys, "predict", "m", "wide.csv", "--out", "f.parquet", "--level", "50", "--json")
     assert status == 0
@@ -64,7 +64,7 @@ def test_wide_in_wide_out_as_a_file(here, capsys):
     ]
 
 
-def test_json_and_defaults(here, capsys):
+def test_json_and_defaults(here: Path, capsys: pytest.CaptureFixture[str]):
     status, out, err = run(capsys, "fit", "dlinear", "wide.csv", "--json", *QUICK, "--set", "model__head__kernel=5")
     assert status == 0, err
     facts = json.loads(out)
@@ -76,7 +76,7 @@ def test_json_and_defaults(here, capsys):
     assert [row["date"] for row in json.loads(out)] == ["2024-04-10", "2024-04-11"]
 
 
-def test_a_budget_in_place_of_steps(here, capsys):
+def test_a_budget_in_place_of_steps(here: Path, capsys: pytest.CaptureFixture[str]):
     status, out, _ = run(
         capsys, "fit", "dlinear", "wide.csv", "--horizon", 3, "--budget", "0.3s", "--json", "--out", "m"
     )
@@ -84,7 +84,7 @@ def test_a_budget_in_place_of_steps(here, capsys):
     assert json.loads(out)["steps"] >= 1
 
 
-def test_columns_may_be_named(here, capsys):
+def test_columns_may_be_named(here: Path, capsys: pytest.CaptureFixture[str]):
     words = ["--target", "rain", "--future", "sun", "--horizon", 3, "--out", "m", *QUICK]
     assert run(capsys, "fit", "dlinear", "wide.csv", *words)[0] == 0
     contract = json.loads(Path("m/contract.json").read_text())
@@ -102,7 +102,7 @@ RECIPE = language_model(dim=16, depth=1, blocks=(BLOCK,), train=Train(batch=4, s
 """
 
 
-def test_a_system_of_ones_own_on_text(here, capsys):
+def test_a_system_of_ones_own_on_text(here: Path, capsys: pytest.CaptureFixture[str]):
     Path("mine.py").write_text(MINE)
     status, out, err = run(capsys, "fit", "./mine.py", "text.txt", "--context", 16)
     assert status == 0, err
@@ -135,7 +135,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("told", ERRORS)
-def test_bad_usage_is_one_line_with_the_mend(here, capsys, told):
+def test_bad_usage_is_one_line_with_the_mend(here: Path, capsys: pytest.CaptureFixture[str], told: str):
     status, _, err = run(capsys, *ERRORS[told])
     assert status == 2
     assert told in err
@@ -143,7 +143,7 @@ def test_bad_usage_is_one_line_with_the_mend(here, capsys, told):
     assert err.count("\n") == 1
 
 
-def test_an_output_that_cannot_be_written_is_told_before_training(here, capsys):
+def test_an_output_that_cannot_be_written_is_told_before_training(here: Path, capsys: pytest.CaptureFixture[str]):
     for out in ("long.csv/m", "long.csv", "."):
         status, said, err = run(capsys, "fit", "dlinear", "wide.csv", "--out", out)
         assert (status, said) == (3, "")
@@ -154,7 +154,7 @@ def test_an_output_that_cannot_be_written_is_told_before_training(here, capsys):
     assert "its parent" in err
 
 
-def test_debug_shows_the_trace(here, capsys):
+def test_debug_shows_the_trace(here: Path, capsys: pytest.CaptureFixture[str]):
     status, _, err = run(capsys, "fit", "dlineer", "wide.csv", "--debug")
     assert status == 2
     assert "Traceback" in err
@@ -172,7 +172,7 @@ def test_exit_statuses_of_failed_runs_and_defects():
     assert "--debug" in line
 
 
-def test_help_lists_the_commands_and_says_what_statuses_mean(capsys):
+def test_help_lists_the_commands_and_says_what_statuses_mean(capsys: pytest.CaptureFixture[str]):
     status, out, _ = run(capsys)
     assert status == 0
     assert "fit" in out

@@ -1,23 +1,25 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 
+from sequary.data.panel import Panel
 from sequary.data.scaling import Scaler, moments
 from sequary.data.windows import Bank, Windows
 from tests.tasks.panels import panel
 
 
-def unscaled(p):
+def unscaled(p: Panel):
     """A scaler that leaves the values of a panel as they are."""
     width = len(p.channels)
     return dataclasses.replace(Scaler.fit(p), values={s.id: (np.zeros(width), np.ones(width)) for s in p.series})
 
 
-def windows(p, *, context, horizon, first, last, stride=1):
+def windows(p: Panel, *, context: int, horizon: int, first: Sequence[int], last: Sequence[int], stride: int = 1):
     bank = Bank.of(p, unscaled(p), before=context, after=horizon)
     ends = np.array(last)
     return Windows.between(bank, context=context, horizon=horizon, first=np.array(first), last=ends, stride=stride)

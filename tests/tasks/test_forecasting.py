@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from sequary.backbones.stack import BLOCK
 from sequary.builders import language_model
 from sequary.core.catalogue import load
 from sequary.core.contracts import Forecasts
+from sequary.core.ctx import Tape
 from sequary.core.part import FromData, part
 from sequary.core.recipe import Recipe, Stage, Train
-from sequary.core.values import Output
+from sequary.core.values import Batch, Output
+from sequary.data.panel import Panel
 from sequary.heads.points import HorizonPoints
 from sequary.objectives.forecast import Forecast as ForecastLoss
 from sequary.tasks.floors import EmptyHistory, SeasonalNaive
@@ -20,7 +26,7 @@ from sequary.tasks.forecasting import default_context, needs, prepare, probabili
 from sequary.tasks.holdout import held_out
 from tests.tasks.panels import panel
 
-DLINEAR = load("dlinear").recipe
+DLINEAR, PATCHTST = (recipe for name in ("dlinear", "patchtst") if (recipe := load(name).recipe) is not None)
 LEVELS = probabilities((0.8, 0.95))
 
 
@@ -30,26 +36,23 @@ def wave(steps: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     return 50 + 10 * np.sin(2 * np.pi * t / 12 + np.arange(channels)) + 0.3 * noise
 
 
-def fitted(p, **changes):
-    assert DLINEAR is not None
+def fitted(p: Panel, **changes: Any):
     return train(DLINEAR, p, **{"horizon": 6, "context": 24, "seed": 0, "steps": 150, **changes})
 
 
 def test_needs_names_every_hole():
-    assert DLINEAR is not None
     assert needs(DLINEAR) == {"context", "horizon"}
-    assert needs(load("patchtst").recipe) == {"context", "horizon", "patches"}
+    assert needs(PATCHTST) == {"context", "horizon", "patches"}
 
 
 def test_prepare_fills_what_the_panel_tells_and_counts_tokens():
     p = panel(wave(200, 3), season=12)
-    bound = prepare(load("patchtst").recipe, p, context=96, horizon=6)
+    bound = prepare(PATCHTST, p, context=96, horizon=6)
     assert needs(bound) == set()
     assert bound.model.get("head").get("tokens") == (96 - 16) // 8 + 2
 
 
 def test_prepare_says_what_a_panel_does_not_tell():
-    assert DLINEAR is not None
     odd = DLINEAR.but(model__head=part(HorizonPoints, horizon=FromData("horizon"), tokens=FromData("moon")))
     with pytest.raises(ValueError, match="asks for moon"):
         prepare(odd, panel(wave(100)), context=8, horizon=2)
@@ -167,7 +170,7 @@ def test_settings_reach_the_recipe_and_the_context():
         fitted(panel(wave(150)), steps=5, settings={"model__head__kernle": 5})
 
 
-def test_the_record_tells_how_it_came_about(tmp_path):
+def test_the_record_tells_how_it_came_about(tmp_path: Path):
     fit = fitted(panel(wave(150)), steps=25, folder=tmp_path)
     assert fit.params == 2 * (24 * 6 + 6)
     assert fit.train_s > 0
@@ -194,19 +197,19 @@ class Told(Forecasts):
         assert levels == LEVELS
         self.bias = torch.nn.Parameter(torch.zeros(()))
 
-    def forward(self, batch, tape=None, rng=None):
+    def forward(self, batch: Batch, tape: Tape | None = None, rng: torch.Generator | None = None):
         assert batch.future is not None
         assert batch.static is not None
         assert batch.static[:, 0].long().max() <= 2
         return Output(batch.future[:, -6:, :1] + self.bias)
 
-    def loss(self, output, target, rng=None):
+    def loss(self, output: Output, target: Tensor, rng: torch.Generator | None = None):
         return (output.hidden - target).square()
 
-    def mean(self, output):
+    def mean(self, output: Output):
         return output.hidden
 
-    def quantiles(self, output, levels):
+    def quantiles(self, output: Output, levels: Sequence[float]):
         return torch.stack([output.hidden + 0.5 - p for p in levels], -1)
 
 
@@ -226,7 +229,6 @@ def test_covariates_reach_the_model_and_its_own_quantiles_come_back_sorted():
 
 
 def test_only_recipes_of_one_stage_on_the_users_data():
-    assert isinstance(DLINEAR, Recipe)
     with pytest.raises(ValueError, match="one stage"):
         train(dataclasses.replace(DLINEAR, stages=()), panel(wave(100)), horizon=6, seed=0)
 

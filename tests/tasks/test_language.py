@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from sequary.backbones.stack import BLOCK
 from sequary.builders import language_model
 from sequary.core.recipe import Train
 from sequary.core.values import Batch
-from sequary.tasks.language import TextWindows, train
+from sequary.tasks.language import Fitted, TextWindows, train
 
 RECIPE = language_model(dim=16, depth=1, blocks=(BLOCK,), train=Train(lr=1e-2, batch=8, steps=60, warmup=0.1))
 
@@ -19,11 +21,11 @@ def text(size: int) -> np.ndarray:
     return np.resize(np.frombuffer(b"to be or not to be, that is the question. ", np.uint8), size)
 
 
-def fitted(data=text(2000), **changes):
+def fitted(data: NDArray[np.uint8] = text(2000), **changes: Any):
     return train(RECIPE, data, **{"context": 16, "seed": 0, **changes})
 
 
-def slow_bits(fit, stream, first):
+def slow_bits(fit: Fitted, stream: NDArray[np.uint8], first: int):
     """Byte by byte, with the context that `bits` promises."""
     size, step = fit.context, fit.context // 2
     cost = []
@@ -41,7 +43,7 @@ def slow_bits(fit, stream, first):
 
 
 @pytest.mark.parametrize("size", [1, 2, 9, 16, 17, 18, 40, 300])
-def test_bits_are_exact_over_all_bytes(size):
+def test_bits_are_exact_over_all_bytes(size: int):
     fit = fitted(steps=3)
     data = np.random.default_rng(size).integers(0, 256, size).astype(np.uint8)
     found = fit.bits(data)
@@ -51,7 +53,7 @@ def test_bits_are_exact_over_all_bytes(size):
 
 
 @pytest.mark.parametrize("before", [1, 5, 16, 100])
-def test_bytes_before_the_data_are_read_but_not_scored(before):
+def test_bytes_before_the_data_are_read_but_not_scored(before: int):
     fit = fitted(steps=3)
     rng = np.random.default_rng(before)
     data, known = (rng.integers(0, 256, n).astype(np.uint8) for n in (50, before))

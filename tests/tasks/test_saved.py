@@ -8,6 +8,9 @@ import pickle
 import resource
 import shutil
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,12 +31,13 @@ from sequary.data.errors import DataError
 from sequary.data.tables import understand
 from sequary.tasks import forecasting, language
 from sequary.tasks.drift import DriftWarning
+from sequary.tasks.fitted import Fitted
 from sequary.tasks.saved import SavedError, load, save
 
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(120)]
 
 
-def long(ids=("a", "b", "c"), steps=120, *, shop="north", seed=0) -> pl.DataFrame:
+def long(ids: Sequence[str] = ("a", "b", "c"), steps: int = 120, *, shop: str = "north", seed: int = 0) -> pl.DataFrame:
     t = np.arange(steps)
     rng = np.random.default_rng(seed)
     parts = [
@@ -51,38 +55,46 @@ def long(ids=("a", "b", "c"), steps=120, *, shop="north", seed=0) -> pl.DataFram
     return pl.concat(parts)
 
 
-def wide(steps=120) -> pl.DataFrame:
+def wide(steps: int = 120) -> pl.DataFrame:
     rng = np.random.default_rng(1)
     return pl.DataFrame({"date": DAYS[:steps], "sun": rng.normal(size=steps), "rain": rng.normal(10, 2, steps)})
 
 
-def fitted(frame: pl.DataFrame, name="dlinear", **changes):
+def fitted(frame: pl.DataFrame, name: str = "dlinear", **changes: Any):
     recipe = system(name).recipe
     assert recipe is not None
     panel, _ = understand(frame)
     return forecasting.train(recipe, panel, **{"horizon": 7, "context": 14, "seed": 0, "steps": 10, **changes})
 
 
+def forecaster(path: Path) -> Fitted:
+    found = load(path).fitted
+    assert isinstance(found, Fitted)
+    return found
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("models") / "long"
     save(fitted(long()), path)
     return path
 
 
 @pytest.fixture
-def copy(folder, tmp_path):
+def copy(folder: Path, tmp_path: Path):
     return shutil.copytree(folder, tmp_path / "model")
 
 
-def test_a_loaded_model_forecasts_bit_for_bit_as_the_fitted_one(tmp_path):
+def test_a_loaded_model_forecasts_bit_for_bit_as_the_fitted_one(tmp_path: Path):
     for frame, name in ((long(), "dlinear"), (wide(), "itransformer")):
         fit = fitted(frame, name, settings={"dim": 16} if name == "itransformer" else {})
         save(fit, tmp_path / name)
         found = load(tmp_path / name)
         panel, _ = understand(frame)
         levels = forecasting.probabilities((0.5, 0.8))
-        for one, two in zip(fit.forecast(panel, levels), found.fitted.forecast(panel, levels), strict=True):
+        for one, two in zip(
+            fit.forecast(panel, levels), forecaster(tmp_path / name).forecast(panel, levels), strict=True
+        ):
             assert (one.mean == two.mean).all()
             assert all((one.quantiles[p] == two.quantiles[p]).all() for p in levels)
         assert found.fitted.recipe == fit.recipe
@@ -90,7 +102,7 @@ def test_a_loaded_model_forecasts_bit_for_bit_as_the_fitted_one(tmp_path):
         assert found.fitted.manifest == fit.manifest
 
 
-def test_the_folder_holds_three_files_and_no_pickle(folder):
+def test_the_folder_holds_three_files_and_no_pickle(folder: Path):
     assert sorted(p.name for p in folder.iterdir()) == ["contract.json", "recipe.json", "weights.safetensors"]
     contract = json.loads((folder / "contract.json").read_text())
     assert contract["channels"] == ["y"]
@@ -100,7 +112,7 @@ def test_the_folder_holds_three_files_and_no_pickle(folder):
 
 
 @pytest.mark.parametrize("kind", ["polars", "pandas", "pyarrow"])
-def test_the_same_kind_of_table_with_the_same_names_comes_back(folder, kind):
+def test_the_same_kind_of_table_with_the_same_names_comes_back(folder: Path, kind: str):
     frame = long()
     df = {
         "polars": lambda: frame,
@@ -115,7 +127,7 @@ def test_the_same_kind_of_table_with_the_same_names_comes_back(folder, kind):
     assert len(found) == 3 * 7
 
 
-def test_rows_follow_the_end_of_each_series_and_intervals_nest(folder):
+def test_rows_follow_the_end_of_each_series_and_intervals_nest(folder: Path):
     found = load(folder).predict(long(), horizon=3, levels=(0.5, 0.9))
     assert found["ds"].to_list() == [DAYS[-1] + dt.timedelta(days=i) for i in (1, 2, 3)] * 3
     assert found["unique_id"].to_list() == [name for name in "abc" for _ in range(3)]
@@ -123,28 +135,28 @@ def test_rows_follow_the_end_of_each_series_and_intervals_nest(folder):
     assert all((a <= b).all() for a, b in itertools.pairwise(ends))
 
 
-def test_wide_tables_come_back_wide(tmp_path):
+def test_wide_tables_come_back_wide(tmp_path: Path):
     save(fitted(wide(), levels=(0.8,)), tmp_path / "m")
     found = load(tmp_path / "m").predict(wide())
     assert found.columns == ["date", "sun", "rain", "sun-lo-80", "sun-hi-80", "rain-lo-80", "rain-hi-80"]
     assert abs(found["rain"].mean() - 10) < 3
 
 
-def test_new_rows_unseen_series_and_other_columns_are_welcome(folder):
+def test_new_rows_unseen_series_and_other_columns_are_welcome(folder: Path):
     frame = long(("a", "z"), 30).with_columns(note=pl.lit("x"))
     found = load(folder).predict(frame)
     assert found["unique_id"].unique(maintain_order=True).to_list() == ["a", "z"]
     assert found["y"].is_finite().all()
 
 
-def test_integer_ids_stay_integers(tmp_path):
+def test_integer_ids_stay_integers(tmp_path: Path):
     frame = long().with_columns(pl.col("unique_id").replace_strict({"a": 1, "b": 2, "c": 3}))
     save(fitted(frame), tmp_path / "m")
     found = load(tmp_path / "m").predict(frame)
     assert found["unique_id"].dtype == frame["unique_id"].dtype
 
 
-def test_data_of_the_same_kind_warn_of_nothing(folder):
+def test_data_of_the_same_kind_warn_of_nothing(folder: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(folder).predict(long())
@@ -161,7 +173,7 @@ DRIFTS = {
 
 
 @pytest.mark.parametrize("told", DRIFTS)
-def test_drift_is_warned_of(folder, told):
+def test_drift_is_warned_of(folder: Path, told: str):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = load(folder).predict(DRIFTS[told](long()))
@@ -169,21 +181,21 @@ def test_drift_is_warned_of(folder, told):
     assert [w for w in caught if issubclass(w.category, DriftWarning) and told in str(w.message)]
 
 
-def test_a_missing_column_is_named_with_the_mend(folder):
+def test_a_missing_column_is_named_with_the_mend(folder: Path):
     with pytest.raises(
         DataError, match="column 'price', which the model was fitted with, is missing; give ds, unique_id"
     ):
         load(folder).predict(long().drop("price"))
 
 
-def test_a_horizon_beyond_the_fit_is_refused(folder):
+def test_a_horizon_beyond_the_fit_is_refused(folder: Path):
     with pytest.raises(SavedError, match=r"horizon=8 is not between 1 and 7.*fit again with --horizon 8"):
         load(folder).predict(long(), horizon=8)
     with pytest.raises(SavedError, match="horizon=0"):
         load(folder).predict(long(), horizon=0)
 
 
-def test_future_covariates_that_are_not_given_are_told(tmp_path):
+def test_future_covariates_that_are_not_given_are_told(tmp_path: Path):
     from sequary.data.roles import Columns
 
     frame = long(("a",)).drop("shop")
@@ -195,7 +207,7 @@ def test_future_covariates_that_are_not_given_are_told(tmp_path):
         load(tmp_path / "m").predict(frame)
 
 
-def test_tied_tensors_are_stored_once_and_tied_again(tmp_path):
+def test_tied_tensors_are_stored_once_and_tied_again(tmp_path: Path):
     block = Tied("same", BLOCK)
     recipe = language_model(dim=16, depth=3, blocks=(block,), train=Train(batch=4, steps=3))
     fit = language.train(recipe, np.arange(600, dtype=np.int64).astype(np.uint8), context=16, seed=0)
@@ -211,7 +223,7 @@ def test_tied_tensors_are_stored_once_and_tied_again(tmp_path):
         found.predict(long())
 
 
-def test_loading_leaves_torchs_generator_alone(folder):
+def test_loading_leaves_torchs_generator_alone(folder: Path):
     torch.manual_seed(3)
     before = torch.get_rng_state()
     load(folder)
@@ -219,7 +231,7 @@ def test_loading_leaves_torchs_generator_alone(folder):
 
 
 @pytest.mark.parametrize("name", ["contract.json", "recipe.json", "weights.safetensors"])
-def test_a_missing_file_is_named(copy, name):
+def test_a_missing_file_is_named(copy: Path, name: str):
     (copy / name).unlink()
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         load(copy)
@@ -227,14 +239,14 @@ def test_a_missing_file_is_named(copy, name):
 
 @pytest.mark.parametrize("name", ["contract.json", "recipe.json", "weights.safetensors"])
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.98])
-def test_a_truncated_file_is_refused(copy, name, part):
+def test_a_truncated_file_is_refused(copy: Path, name: str, part: float):
     raw = (copy / name).read_bytes()
     (copy / name).write_bytes(raw[: int(part * len(raw))])
     with pytest.raises(DataError, match=r"truncated|empty|no contract"):
         load(copy)
 
 
-def test_foreign_weights_are_refused(copy):
+def test_foreign_weights_are_refused(copy: Path):
     path = copy / "weights.safetensors"
     own = safetensors.torch.load_file(path)
     first = next(iter(own))
@@ -257,7 +269,7 @@ class Trap:
         return print, ("the pickle ran",)
 
 
-def test_a_pickle_is_refused_and_never_run(copy, capsys):
+def test_a_pickle_is_refused_and_never_run(copy: Path, capsys: pytest.CaptureFixture[str]):
     path = copy / "weights.safetensors"
     path.write_bytes(pickle.dumps(Trap()))
     with pytest.raises(SavedError, match="this is a pickle"):
@@ -272,7 +284,7 @@ def test_a_pickle_is_refused_and_never_run(copy, capsys):
 
 
 @pytest.mark.parametrize("name", ["os:system", "subprocess:Popen", "heads.points:torch", "core.part.os:system"])
-def test_a_recipe_that_names_code_elsewhere_is_refused(copy, name):
+def test_a_recipe_that_names_code_elsewhere_is_refused(copy: Path, name: str):
     path = copy / "recipe.json"
     recipe = json.loads(path.read_text())
     recipe["with"]["model"]["part"] = name
@@ -281,7 +293,7 @@ def test_a_recipe_that_names_code_elsewhere_is_refused(copy, name):
         load(copy)
 
 
-def test_a_recipe_of_absurd_size_asks_for_no_memory(copy):
+def test_a_recipe_of_absurd_size_asks_for_no_memory(copy: Path):
     path = copy / "recipe.json"
     recipe = json.loads(path.read_text())
     recipe["with"]["dim"] = 10**9
@@ -290,25 +302,25 @@ def test_a_recipe_of_absurd_size_asks_for_no_memory(copy):
         load(copy)
 
 
-def test_not_a_folder(copy, tmp_path):
+def test_not_a_folder(copy: Path, tmp_path: Path):
     with pytest.raises(SavedError, match="no such folder"):
         load(tmp_path / "nowhere")
     with pytest.raises(SavedError, match="this is a file, not the folder of a model"):
         load(copy / "recipe.json")
 
 
-def changed(copy, **values):
+def changed(copy: Path, **values: Any):
     path = copy / "contract.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
     return copy
 
 
-def test_a_newer_format_asks_for_a_newer_sequary(copy):
+def test_a_newer_format_asks_for_a_newer_sequary(copy: Path):
     with pytest.raises(SavedError, match=r"has format 2, this sequary \(.*\) reads 1; upgrade sequary"):
         load(changed(copy, format=2))
 
 
-def test_a_contract_that_does_not_fit_together_is_refused(copy):
+def test_a_contract_that_does_not_fit_together_is_refused(copy: Path):
     with pytest.raises(SavedError, match="7 conformal steps for horizon=9"):
         load(changed(copy, horizon=9))
     with pytest.raises(SavedError, match="horizon"):
@@ -317,7 +329,7 @@ def test_a_contract_that_does_not_fit_together_is_refused(copy):
         load(changed(copy, horizon=7, surprise=1))
 
 
-def test_saving_over_a_model_replaces_it_and_over_anything_else_is_refused(copy, tmp_path):
+def test_saving_over_a_model_replaces_it_and_over_anything_else_is_refused(copy: Path, tmp_path: Path):
     before = (copy / "weights.safetensors").read_bytes()
     save(fitted(long(), seed=1), copy)
     assert (copy / "weights.safetensors").read_bytes() != before
@@ -333,9 +345,9 @@ def test_saving_over_a_model_replaces_it_and_over_anything_else_is_refused(copy,
     assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
 
 
-def test_without_room_the_old_model_stays_whole(copy):
+def test_without_room_the_old_model_stays_whole(copy: Path):
     panel, _ = understand(long())
-    kept = load(copy).fitted.forecast(panel, ())
+    kept = forecaster(copy).forecast(panel, ())
     fit = fitted(long(), seed=1, context=56)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
@@ -344,7 +356,7 @@ def test_without_room_the_old_model_stays_whole(copy):
             save(fit, copy)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (load(copy).fitted.forecast(panel, ())[0].mean == kept[0].mean).all()
+    assert (forecaster(copy).forecast(panel, ())[0].mean == kept[0].mean).all()
     assert [p.name for p in copy.parent.iterdir()] == ["model"]
 
 
@@ -352,7 +364,7 @@ class Foreign(Stack):
     pass
 
 
-def test_a_model_with_parts_of_the_users_own_is_not_saved_where_it_could_not_be_loaded(tmp_path):
+def test_a_model_with_parts_of_the_users_own_is_not_saved_where_it_could_not_be_loaded(tmp_path: Path):
     fit = fitted(long())
     odd = dataclasses.replace(fit, recipe=fit.recipe.but(model__backbone=part(Foreign, depth=0, blocks=())))
     with pytest.raises(RecipeError, match="entry points"):
