@@ -131,3 +131,8 @@ def test_distance_is_relative_and_strict_about_nan() -> None:
     assert distance(ref + 1e-3, ref) == pytest.approx(1e-4, rel=1e-3)
     assert distance(torch.tensor([float("nan"), 0.0]), ref) == float("inf")
     assert distance(ref[:1], ref) == float("inf")
+
+
+def test_every_law_is_in_the_docs() -> None:
+    words = (Path(__file__).parents[2] / "docs/laws.md").read_text(encoding="utf-8")
+    assert [law.name for law in LAWS if f"| `{law.name}` | {law.catches} |" not in words] == []

@@ -9,7 +9,7 @@ from sequary.core.contracts import Head
 from sequary.laws.case import HeadCase
 from sequary.laws.law import SEEDS, Law, equal, finite, held
 
-ROWS, STEPS = 64, 300
+ROWS, STEPS, RATE = 64, 300, 0.02
 LEVELS = (0.1, 0.5, 0.9)
 DRAWS = 4000
 
@@ -35,11 +35,12 @@ def truth(case: HeadCase) -> None:
     head = _head(case, 0)
     hidden = case.args(head, 0)[0][:1].expand(ROWS, *[-1] * (case.args(head, 0)[0].dim() - 1))
     shaped, rng = case.target(head, hidden, 0), torch.Generator().manual_seed(0)
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    for _ in range(STEPS):
+    steps = int(case.subject.toy.get("steps", STEPS))
+    optimiser = torch.optim.Adam(head.parameters(), lr=RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
         optimiser.zero_grad()
-        head.loss(hidden, _draw(head, hidden, shaped, rng), torch.Generator().manual_seed(1)).mean().backward()
+        head.loss(hidden, _draw(head, hidden, shaped, rng), rng).mean().backward()
         optimiser.step()
         schedule.step()
     truth = _draw(head, hidden, shaped.new_empty(DRAWS), torch.Generator().manual_seed(2))
@@ -160,8 +161,17 @@ def _loss(head: Head, hidden: Tensor, target: Tensor) -> Tensor:
     return head.loss(hidden, target, torch.Generator().manual_seed(1))
 
 
+def learns(case: HeadCase) -> bool:
+    return any(p.requires_grad for p in _head(case, 0).parameters())
+
+
 def samples(case: HeadCase) -> bool:
-    return type(_head(case, 0)).sample is not Head.sample
+    head = _head(case, 0)
+    try:
+        head.sample(case.args(head, 0)[0], torch.Generator().manual_seed(0))
+    except NotImplementedError:  # of its own, or of the head that it holds
+        return False
+    return True
 
 
 def symbols(case: HeadCase) -> bool:
@@ -175,7 +185,7 @@ def scaled(case: HeadCase) -> bool:
 
 LAWS = (
     Law(name="loss", contract="head", catches="a reduced loss, a batch leak", check=loss),
-    Law(name="truth", contract="head", catches="a loss that is least elsewhere", check=truth),
+    Law(name="truth", contract="head", catches="a loss that is least elsewhere", check=truth, applies=learns),
     Law(
         name="density",
         contract="head",
