@@ -9,7 +9,7 @@ from sequary.backbones.stack import Stack
 from sequary.blocks.norms import LayerNorm
 from sequary.blocks.prenorm import PreNorm
 from sequary.core.card import Card, Claim
-from sequary.core.part import FromData, part
+from sequary.core.part import FromData, Part, part
 from sequary.core.recipe import Recipe, Stage, Train
 from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.linformer import LinformerAttention
@@ -34,23 +34,29 @@ CARD = Card(
         "Convolution and max pooling as projections (section 4 of the paper) are left out.",
     ),
 )
-pool = part(LearnedPool, length=512, size=128)
-attention = part(LinformerAttention, length=512, heads=12, keys=pool, values=pool)
+
+
+def block(length: int, size: int, heads: int) -> Part[PreNorm]:
+    pool = part(LearnedPool, length=length, size=size)
+    attention = part(LinformerAttention, length=length, heads=heads, keys=pool, values=pool)
+    return part(PreNorm, parts=(attention, part(MLP)), norm=part(LayerNorm))
+
+
 RECIPE = Recipe(
     dim=768,
     model=part(
         TokenEncoder,
         tokens=part(Embedding, vocab=FromData("vocab"), positions=512),
-        backbone=part(
-            Stack,
-            depth=12,
-            blocks=(part(PreNorm, parts=(attention, part(MLP)), norm=part(LayerNorm)),),
-            norm=part(LayerNorm),
-        ),
+        backbone=part(Stack, depth=12, blocks=(block(512, 128, 12),), norm=part(LayerNorm)),
         head=part(Categorical, vocab=FromData("vocab"), bias=True),
     ),
     stages=(Stage(objective=MaskedTokens(), train=Train(lr=1e-3, batch=32, steps=2000, warmup=0.1)),),
-    tiny=(("dim", 36), ("model__backbone__depth", 2)),
+    tiny=(
+        ("dim", 32),
+        ("model__tokens__positions", 32),
+        ("model__backbone__depth", 1),
+        ("model__backbone__blocks", (block(32, 16, 2),)),
+    ),
 )
 CLAIM = Claim(
     "with E = F = identity it is full attention, and from 512 to 4096 tokens its time grows nearly linearly",

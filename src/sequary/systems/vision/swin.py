@@ -27,6 +27,7 @@ CARD = Card(
     arxiv="2103.14030",
     year=2021,
     modalities=("image", "any"),
+    params={"s": (5e7, "Table 1a"), "b": (8.8e7, "Table 1a")},
     notes=(
         "Grids that the window does not divide are filled up with cells that no one reads. transformers lets such cells take "
         "part as keys, so the converter declines image sizes that need it; the authors' code refuses them.",
@@ -59,7 +60,11 @@ RECIPE = Recipe(
     stages=(Stage(objective=Classify(), train=Train(lr=1e-3, batch=64, steps=2000, weight_decay=0.05, warmup=0.1)),),
     tiny=(("dim", 16), ("model__tokens__patch", 2), ("model__backbone__stages", (stage(2, 2, 2), stage(2, 2, 2)))),
 )
-SIZES = {"s": {"model__backbone__stages__2__depth": 18}}
+IMAGENET = {"model__tokens__channels": 3, "model__head__classes": 1000}
+SIZES = {
+    "s": {**IMAGENET, "model__backbone__stages": (stage(2, 3), stage(2, 6), stage(18, 12), stage(2, 24))},
+    "b": {**IMAGENET, "dim": 128, "model__backbone__stages": (stage(2, 4), stage(2, 8), stage(18, 16), stage(2, 32))},
+}
 CLAIM = Claim(
     "without the shift no gradient crosses a window's border, and with it some does",
     experiment="exactness",
