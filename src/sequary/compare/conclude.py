@@ -1,0 +1,111 @@
+"""From all results to the board."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sequary.compare import scoring, statistics
+from sequary.compare.board import Board, Candidate, Leak, Plot
+from sequary.compare.collect import candidate, losses
+from sequary.compare.course import Course
+from sequary.compare.folds import words
+from sequary.compare.prepare import Prepared
+from sequary.compare.task import ForecastTask
+from sequary.compare.verdict import verdict
+
+Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Candidate -> run -> what it found."""
+HISTORY = 4
+"""Horizons of history that a plot shows, 40 steps at least."""
+
+
+def board_of(ready: Prepared, courses: Mapping[str, Course], results: Results, manifest: dict[str, Any]) -> Board:
+    found = [_candidate(ready, courses, results, e) for e in ready.entrants]
+    ranked = _ranked(ready, found)
+    scores = {c.id: losses(results[c.id], ready.metric) for c in ranked}
+    ties = statistics.separate({name: loss for name, loss in scores.items() if loss is not None})
+    return Board(
+        data=ready.data,
+        task=ready.name,
+        metric=ready.metric,
+        folds=ready.folds,
+        candidates=[*ranked, *(c for c in found if c not in ranked)],
+        floors=[e.id for e in ready.entrants if e.kind == "floor"],
+        leak=_leak(ready, results),
+        ties=ties,
+        verdict=verdict(ranked, ties, ready.metric),
+        manifest={**manifest, "leaks": _leaks(results)},
+        plots=_plots(ready, results, [c.id for c in ranked]),
+    )
+
+
+def winner(ready: Prepared, courses: Mapping[str, Course], results: Results) -> Any | None:
+    """The system to be refitted: the best of the board's systems; None where none has a score."""
+    ranked = _ranked(ready, [_candidate(ready, courses, results, e) for e in ready.entrants])
+    best = next((c.id for c in ranked if c.kind == "system"), None)
+    return next((e for e in ready.entrants if e.id == best), None)
+
+
+def _ranked(ready: Prepared, found: list[Candidate]) -> list[Candidate]:
+    scored = [c for c in found if math.isfinite(c.metrics.get(ready.metric, math.nan))]
+    return sorted(scored, key=lambda c: c.metrics[ready.metric])
+
+
+def _candidate(ready: Prepared, courses: Mapping[str, Course], results: Results, entrant: Any) -> Candidate:
+    """As it ran; one whose forecasts moved with the future has no errors that count."""
+    made = candidate(entrant, courses[entrant.id], results[entrant.id], ready.metric, ready.units)
+    moved = _leaks(results).get(entrant.id, 0.0)
+    if not moved or made.status != "ok":
+        return made
+    error = f"it sees the future: its forecasts move by up to {moved:.3g} when what comes after the origin is changed"
+    return dataclasses.replace(made, status="crashed", error=error, metrics={}, spread={}, by_series={}, by_fold=[])
+
+
+def _leaks(results: Results) -> dict[str, float]:
+    """Candidate -> the greatest shift that the probe found, where it is not zero."""
+    shifts = {name: done["probe"].get("shifts", []) for name, done in results.items() if "probe" in done}
+    return {name: max(each) for name, each in shifts.items() if any(each)}
+
+
+def _leak(ready: Prepared, results: Results) -> Leak:
+    shifts = [done["probe"]["shifts"] for done in results.values() if "shifts" in done.get("probe", {})]
+    by_fold = [max(each) for each in zip(*shifts, strict=True)]
+    return Leak(
+        probed=sum(map(len, shifts)), max_shift=max(by_fold, default=0.0), by_fold=by_fold, suspects=ready.suspects
+    )
+
+
+def _plots(ready: Prepared, results: Results, ranked: list[str]) -> list[Plot]:
+    if ready.name != "forecast":
+        return []
+    task = cast(ForecastTask, ready.task)
+    drawn = {name: results[name]["seed0"]["drawn"] for name in ranked}
+    return [
+        _plot(task, unit, ready, {n: each[unit] for n, each in drawn.items() if unit in each}) for unit in ready.drawn
+    ]
+
+
+def _plot(task: ForecastTask, name: str, ready: Prepared, forecasts: dict[str, dict[str, list[float]]]) -> Plot:
+    unit, _, fold = name.rpartition("@")
+    index, channel = divmod(ready.units.index(unit), len(task.panel.channels))
+    series, rows = task.panel.series[index], task.folds.board[int(fold)].rows[index]
+    horizon = ready.ask.horizon
+    first = max(0, rows - max(HISTORY * horizon, 40))
+    truth = scoring.padded_truth(task.panel, index, rows, horizon)[:, channel]
+    ahead = series.times[rows : rows + horizon]  # fewer where the series ends before its horizon
+    steps = len(ahead)
+    return Plot(
+        series=unit,
+        history_times=[words(t) for t in series.times[first:rows]],
+        history=_nulls(series.values[first:rows, channel]),
+        times=[words(t) for t in ahead],
+        truth=_nulls(truth[:steps]),
+        forecasts={n: {key: line[:steps] for key, line in each.items()} for n, each in forecasts.items()},
+    )
+
+
+def _nulls(values: Any) -> list[float | None]:
+    return [float(v) if math.isfinite(v) else None for v in values]

@@ -1,0 +1,169 @@
+"""The phases of a comparison, on one pool of workers and one store of results."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from time import perf_counter
+from typing import Any
+
+from sequary.compare import planning
+from sequary.compare.course import Course, Step
+from sequary.compare.plan import LEAST, Plan
+from sequary.compare.plan import load as load_plan
+from sequary.compare.pool import Pool
+from sequary.compare.prepare import Prepared
+from sequary.compare.store import Store
+from sequary.compare.tell import Tell
+from sequary.compare.worker import Job
+
+TOLERANCE = 0.9
+"""Final runs are shortened only if less than this part of the time that they need is left."""
+
+
+class Conduct:
+    """The phases, on one pool of workers and one store of results."""
+
+    def __init__(self, ready: Prepared, store: Store, tell: Tell) -> None:
+        self.ready, self.store, self.tell = ready, store, tell
+        self.pool = Pool(ready.task, ready.options.workers)
+        self.results = {e.id: store.results(e.id) for e in ready.entrants}
+        self.began = perf_counter()
+        ran = [r["seconds"] for done in self.results.values() for name, r in done.items() if name != "probe"]
+        self.before = sum(ran) / ready.options.workers  # of the comparison that this one continues
+        self.frozen: dict[str, Any] = {}
+        self.courses: dict[str, Course] = {}
+
+    def measure(self) -> None:
+        """Plans: those of the store, or made from short measurements and frozen there."""
+        ready, given = self.ready, self.ready.options
+        found = self.store.plan()
+        if found is None:
+            learners = [e for e in ready.entrants if e.kind != "floor"]
+            self._all([self._job(e, "measure", "measure") for e in learners], "measuring")
+            measured = {e.id: self.results[e.id]["measure"] for e in learners}
+            seconds = max(0.1 * given.budget, given.budget - self._spent())
+            made, share = planning.plans(
+                ready.task,
+                ready.entrants,
+                measured,
+                ready.ask,
+                seconds=seconds,
+                workers=given.workers,
+                seeds=given.seeds,
+            )
+            found = {"share_s": share, "measured": measured, "plans": made}
+        self.frozen = {**found, "plans": {id: _plain(plan) for id, plan in found["plans"].items()}}
+        self.store.freeze(self.frozen)
+        for entrant in ready.entrants:
+            self.results[entrant.id].setdefault("measure", found["measured"].get(entrant.id, {}))
+            self.courses[entrant.id] = Course(load_plan(self.frozen["plans"][entrant.id]), ready.ask)
+
+    def train(self) -> None:
+        """All rungs and final runs; always the next run of the candidate with the most left to do."""
+        whole = sum(self._left(e) for e in self.ready.entrants) or 1.0
+        for entrant in self.ready.entrants:
+            self._settle(entrant)
+
+        def jobs() -> list[Job]:
+            order = sorted(self.ready.entrants, key=lambda e: -self._left(e))
+            return [self._trial(e, step) for e in order for step in self.courses[e.id].todo(self.results[e.id])]
+
+        def tick() -> None:
+            self.tell.stage("training", 1 - sum(self._left(e) for e in self.ready.entrants) / whole)
+
+        self.pool.run(jobs, self._ended, tick)
+
+    def probe(self) -> None:
+        """The leak probe, for everyone who has a final run."""
+        ran = [e for e in self.ready.entrants if any(name.startswith("seed") for name in self.results[e.id])]
+        todo = [self._job(e, "probe", "probe") for e in ran if "probe" not in self.results[e.id]]
+        self._all(todo, "probing for leaks")
+
+    def refit(self, entrant: Any) -> None:
+        """On all data, with the setting that was chosen and the first seed."""
+        folder = self.ready.options.out / "winner"
+        if folder.exists():
+            shutil.rmtree(folder)
+        course = self.courses[entrant.id]
+        won = course.rungs(self.results[entrant.id])[2]
+        assert won is not None  # it has scores
+        job = self._job(entrant, "refit", "refit", ask=course.final(won, 0).ask, folder=folder)
+        self._all([job], "refitting the winner")
+
+    def manifest(self, wall: float, best: Any) -> dict[str, Any]:
+        """What is replayed by a re-run, and what the budget became."""
+        refit = {} if best is None else self.results[best.id].get("refit", {})
+        return {
+            "arguments": self.ready.arguments,
+            "plan": {k: v for k, v in self.frozen.items() if k != "replayed"},
+            "replayed": self.frozen.get("replayed", False),
+            "budget_s": self.ready.options.budget,
+            "training_wall_s": wall + self.before,
+            "share_s": self.frozen["share_s"],
+            "workers": self.ready.options.workers,
+            "threads": 1,
+            "refit": None if best is None else {"candidate": best.id, "error": refit.get("error")},
+            "rule": "no candidate is trained again after the first board origin; later origins show it newer history only",
+        }
+
+    def _spent(self) -> float:
+        """Wall seconds of the budget that are used."""
+        return self.before + perf_counter() - self.began
+
+    def _settle(self, entrant: Any) -> None:
+        """Once a setting has won: fewer final steps where the runs so far took longer than measured, and so frozen."""
+        course = self.courses[entrant.id]
+        plan, won = course.plan, course.rungs(self.results[entrant.id])[2]
+        if plan.refused or plan.steps is None or plan.final is not None or won is None:
+            return
+        ahead = sum(self._left(e) for e in self.ready.entrants) / self.ready.options.workers
+        last = plan.run_s  # refitting the winner comes after all others
+        part = (self.ready.options.budget - self._spent() - last) / max(ahead, 1e-9)
+        steps = plan.steps if part > TOLERANCE else max(LEAST, int(plan.steps * part))
+        self.courses[entrant.id] = dataclasses.replace(
+            course, plan=dataclasses.replace(plan, final=min(steps, plan.steps))
+        )
+        self.frozen["plans"][entrant.id] = _plain(self.courses[entrant.id].plan)
+        self.store.freeze(self.frozen)
+
+    def _left(self, entrant: Any) -> float:
+        course, done = self.courses[entrant.id], self.results[entrant.id]
+        return course.left(done) if course.todo(done) else 0.0
+
+    def _all(self, jobs: list[Job], stage: str) -> None:
+        todo = [j for j in jobs if j.run not in self.results[j.candidate]]
+        total = len(todo)
+
+        def left() -> list[Job]:
+            return [j for j in todo if j.run not in self.results[j.candidate]]
+
+        self.pool.run(left, self._ended, lambda: self.tell.stage(stage, 1 - len(left()) / max(1, total)))
+
+    def _ended(self, job: Job, found: dict[str, Any]) -> None:
+        self.results[job.candidate][job.run] = found
+        if job.action == "trial":
+            self._settle(job.entrant)
+        if "error" in found and job.action != "measure":
+            self.tell.say(f"{job.candidate}: {job.run} failed: {found['error']}")
+
+    def _trial(self, entrant: Any, step: Step) -> Job:
+        drawn = self.ready.drawn if step.name == "seed0" else ()
+        return self._job(entrant, step.name, "trial", ask=step.ask, role=step.role, drawn=drawn)
+
+    def _job(self, entrant: Any, run: str, action: Any, **more: Any) -> Job:
+        return Job(
+            candidate=entrant.id,
+            entrant=entrant,
+            run=run,
+            action=action,
+            file=self.store.file(entrant.id, run),
+            metric=self.ready.metric,
+            limits=self.ready.options.limits,
+            need_mb=self.results[entrant.id].get("measure", {}).get("memory_need_mb", 0.0),
+            **{"ask": self.ready.ask, **more},
+        )
+
+
+def _plain(plan: Plan | dict[str, Any]) -> dict[str, Any]:
+    return dataclasses.asdict(plan) if isinstance(plan, Plan) else plan

@@ -1,0 +1,77 @@
+"""What a user asks of a comparison, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from sequary.compare import durations
+from sequary.compare.machine import cores
+from sequary.compare.measure import Limits
+
+
+class BadArgument(ValueError):
+    """What a comparison was asked for makes no sense: the value and the mend, on one line."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    horizon: int | None
+    budget: float
+    systems: tuple[str, ...] | None
+    family: str | None
+    metric: str | None
+    limits: Limits
+    seeds: int
+    levels: tuple[float, ...]
+    out: Path
+    workers: int
+
+
+def options(
+    *,
+    horizon: int | None,
+    budget: str | float,
+    systems: Sequence[str] | None,
+    family: str | None,
+    metric: str | None,
+    max_latency: str | float | None,
+    max_params: int | None,
+    seeds: int,
+    levels: Sequence[float],
+    out: str | Path,
+) -> Options:
+    """Checked.
+
+    Raises:
+        BadArgument: a value without sense.
+    """
+    if horizon is not None and horizon < 1:
+        raise BadArgument(f"horizon={horizon}: forecasts look at least 1 step ahead; give a positive whole number")
+    if seeds < 1:
+        raise BadArgument(f"seeds={seeds}: at least 1 is needed; 3 show how much chance decides")
+    bad = [c for c in levels if not 0 < c < 1]
+    if bad:
+        raise BadArgument(f"levels={bad}: shares of intervals lie between 0 and 1, such as 0.8 for 80 %")
+    if max_params is not None and max_params < 0:
+        raise BadArgument(f"max_params={max_params}: give a positive number")
+    if systems is not None and family is not None:
+        raise BadArgument("systems and family are two ways to say who takes part; give one of them")
+    try:
+        span = durations.seconds(budget)
+        limit = None if max_latency is None else durations.milliseconds(max_latency)
+    except ValueError as error:
+        raise BadArgument(str(error)) from None
+    return Options(
+        horizon=horizon,
+        budget=span,
+        systems=None if systems is None else tuple(systems),
+        family=family,
+        metric=metric,
+        limits=Limits(params=max_params, latency_ms=limit),
+        seeds=seeds,
+        levels=tuple(sorted(levels)),
+        out=Path(out),
+        workers=cores(),
+    )

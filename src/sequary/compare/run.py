@@ -1,0 +1,92 @@
+"""`compare`: which system serves these data, at what cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from sequary.compare import report
+from sequary.compare.board import Board
+from sequary.compare.conclude import board_of, winner
+from sequary.compare.conduct import Conduct
+from sequary.compare.options import options
+from sequary.compare.prepare import Prepared, prepare
+from sequary.compare.store import Store
+from sequary.compare.tell import QUIET, Tell
+from sequary.data.roles import Columns
+
+__all__ = ["Prepared", "compare", "conduct", "prepare"]
+
+
+def compare(
+    data: Any,
+    *,
+    horizon: int | None = None,
+    budget: str | float = "5m",
+    task: str | None = None,
+    systems: Sequence[str] | None = None,
+    family: str | None = None,
+    metric: str | None = None,
+    max_latency: str | float | None = None,
+    max_params: int | None = None,
+    seeds: int = 3,
+    levels: Sequence[float] = (0.8, 0.95),
+    out: str | Path = "sequary-report",
+    columns: Columns = Columns(),
+    tell: Tell = QUIET,
+) -> Board:
+    """Compare systems on a table (a path, or a dataframe) or a text file; write the report into `out`.
+
+    Args:
+        horizon: steps ahead; needed for tables.
+        budget: wall time of all training together: "45s", "5m", or seconds.
+        task: "forecast" or "text"; None: told from the data.
+        systems: slugs, aliases or paths of .py files; or `family`, a theme or kind; None: the usual ones.
+        metric: what ranks: mase, mae, mse or crps.
+        max_latency: of one forecast: milliseconds, or "10ms".
+        max_params: parameters.
+        seeds: final runs of each system.
+        levels: shares of the intervals.
+        columns: which column is what, where the names do not say it.
+
+    Raises:
+        DataError, BadArgument, UnknownSystem, OutputError: one line with the mend.
+    """
+    given = options(
+        horizon=horizon,
+        budget=budget,
+        systems=systems,
+        family=family,
+        metric=metric,
+        max_latency=max_latency,
+        max_params=max_params,
+        seeds=seeds,
+        levels=levels,
+        out=out,
+    )
+    return conduct(prepare(data, given, task=task, columns=columns), tell)
+
+
+def conduct(ready: Prepared, tell: Tell = QUIET) -> Board:
+    """Measure, plan, train, probe, judge, refit, write. What a stopped comparison has done is not done again."""
+    store = Store(ready.options.out, ready.arguments)
+    note = store.open()
+    if note:
+        tell.say(note)
+    began = perf_counter()
+    work = Conduct(ready, store, tell)
+    work.measure()
+    work.train()
+    trained = perf_counter() - began
+    work.probe()
+    best = winner(ready, work.courses, work.results)
+    again = perf_counter()
+    if best is not None:
+        work.refit(best)
+    facts = work.manifest(trained + perf_counter() - again, best)
+    board = board_of(ready, work.courses, work.results, facts)
+    report.write(board, ready.options.out)
+    store.close(facts)
+    return board

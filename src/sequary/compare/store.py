@@ -1,0 +1,94 @@
+"""The work folder: every finished run as a file, so that a killed comparison continues where it was.
+
+`work/arguments.json` says which comparison it belongs to (data, arguments, versions), `work/plan.json` what was measured and
+planned, `work/<candidate>/<run>.json` what each run found. When all is done the plan moves to `manifest.json` and the folder
+goes; the same comparison started again then replays that plan, and gives the same numbers bit for bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sequary.core.files import write_atomic
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Store:
+    out: Path
+    arguments: Mapping[str, Any]
+
+    @property
+    def work(self) -> Path:
+        return self.out / "work"
+
+    def open(self) -> str | None:
+        """Make the folder ready; in words what was found there, or None. Work of another comparison is thrown away."""
+        old = _read(self.work / "arguments.json")
+        if old is not None and old == _plain(self.arguments):
+            done = len(list(self.work.glob("*/*.json")))
+            return f"continues a comparison that was stopped: {done} runs are done" if done else None
+        note = None
+        if self.work.exists():
+            note = f"{self.work} held another comparison ({_differences(old, _plain(self.arguments))}): started afresh"
+            shutil.rmtree(self.work)
+        write_atomic(self.work / "arguments.json", json.dumps(_plain(self.arguments), indent=1))
+        return note
+
+    def plan(self) -> dict[str, Any] | None:
+        """Of this comparison, from the run that was stopped or from one that ended; None: still to be measured."""
+        started = _read(self.work / "plan.json")
+        if started is not None:
+            return started
+        ended = _read(self.out / "manifest.json")
+        if ended is None or ended.get("arguments") != _plain(self.arguments):
+            return None
+        return {**ended["plan"], "replayed": True}
+
+    def freeze(self, plan: Mapping[str, Any]) -> None:
+        write_atomic(self.work / "plan.json", json.dumps(plan, indent=1))
+
+    def file(self, candidate: str, run: str) -> Path:
+        return self.work / safe(candidate) / f"{run}.json"
+
+    def results(self, candidate: str) -> dict[str, dict[str, Any]]:
+        """Run -> what it found, of all that have ended."""
+        files = sorted((self.work / safe(candidate)).glob("[!.]*.json"))
+        return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+    def close(self, manifest: Mapping[str, Any]) -> None:
+        """All is written: keep the manifest, drop the work."""
+        write_atomic(self.out / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        shutil.rmtree(self.work)
+
+
+def safe(name: str) -> str:
+    """A candidate's name as that of a folder: ./mine.py -> __mine_py."""
+    return re.sub(r"[^A-Za-z0-9-]", "_", name)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Of a JSON file; None where there is none, or where it is no JSON object."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(arguments))
+
+
+def _differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str:
+    if old is None:
+        return "unreadable"
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return "; ".join(
+        f"{key} {old.get(key)!r}, now {new.get(key)!r}" if key != "data" else "other data" for key in changed
+    )

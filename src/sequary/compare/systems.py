@@ -1,0 +1,170 @@
+"""Systems of the catalogue (or of a user's file) as entrants, and which of them take part."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sequary.compare.ask import Ask
+from sequary.compare.entrants import Kind, Point
+from sequary.compare.folds import Origin, known
+from sequary.compare.scoring import probabilities
+from sequary.core import catalogue
+from sequary.core.catalogue import System, UnknownSystem
+from sequary.data.panel import Forecast, Panel
+from sequary.tasks import forecasting
+from sequary.train.manifest import Chosen
+
+FORECASTERS = ("dlinear", "nlinear", "itransformer", "patchtst", "temporal-fusion-transformer")
+"""Who takes part when nobody is named: the plain forecasters that published comparisons measure others by."""
+SPEAKERS = ("gpt", "gla", "mamba")
+"""The same for text."""
+MOST = 8
+"""Settings that one system tries."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trained:
+    fitted: forecasting.Fitted
+
+    @property
+    def params(self) -> int:
+        return self.fitted.params
+
+    @property
+    def train_s(self) -> float:
+        return self.fitted.train_s
+
+    @property
+    def curve(self) -> list[Point]:
+        return list(self.fitted.curve)
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """Precision and batch, as measured."""
+        chosen = self.fitted.manifest["chosen"]
+        return {"precision": chosen["precision"], "batch": chosen["batch"]}
+
+    def forecast(self, panel: Panel, origin: Origin, ask: Ask) -> list[Forecast]:
+        return self.fitted.forecast(known(panel, origin)[0], probabilities(ask.levels))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SystemEntrant:
+    """`id` is what `catalogue.load` takes: a slug, an alias, or the path of a file."""
+
+    id: str
+    title: str
+    kind: Kind = "system"
+    seeded: bool = True
+    trained: bool = True
+
+    @property
+    def system(self) -> System:
+        return catalogue.load(self.id)
+
+    def settings(self) -> list[dict[str, Any]]:
+        return settings_of(self.system)
+
+    def light(self) -> dict[str, Any]:
+        return {}
+
+    def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Trained:
+        return Trained(self.fit(known(panel, origin)[0], ask))
+
+    def fit(self, panel: Panel, ask: Ask) -> forecasting.Fitted:
+        """On all that a panel holds."""
+        recipe = self.system.recipe
+        assert recipe is not None
+        return forecasting.train(
+            recipe,
+            panel,
+            horizon=ask.horizon,
+            seed=ask.seed,
+            steps=ask.steps,
+            settings=with_rhythm(ask),
+            levels=ask.levels,
+            chosen=frozen(ask),
+        )
+
+
+def with_rhythm(ask: Ask) -> dict[str, Any]:
+    """The setting, and how often the validation part is looked at."""
+    return {**plain(ask.setting), "stages__0__train__evaluate_every": ask.every}
+
+
+def plain(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what `frozen` reads."""
+    return {k: v for k, v in setting.items() if k not in ("precision", "batch")}
+
+
+def frozen(ask: Ask) -> Chosen | None:
+    """What was measured once and is replayed; None while it is not yet measured."""
+    if "precision" not in ask.setting:
+        return None
+    return Chosen(precision=ask.setting["precision"], steps=ask.steps or 1, batch=ask.setting["batch"])
+
+
+def settings_of(system: System) -> list[dict[str, Any]]:
+    """What a comparison tries: the recipe's own values first, then those that differ in one place, then the rest."""
+    recipe = system.recipe
+    assert recipe is not None
+    rate = recipe.stages[0].train.lr
+    tune = system.tune or {"stages__0__train__lr": (rate, rate / 3, rate * 3)}
+    choices = itertools.product(*(range(len(values)) for values in tune.values()))
+    order = sorted(choices, key=lambda at: (sum(map(bool, at)), at))
+    found = [{path: values[i] for (path, values), i in zip(tune.items(), at, strict=True)} for at in order]
+    return found[:MOST]
+
+
+def select(
+    names: Sequence[str] | None, family: str | None, *, modality: str, default: Sequence[str]
+) -> list[tuple[str, str]]:
+    """(id, title) of those named, of a family, or of the default ones that are built.
+
+    Raises:
+        UnknownSystem: no such system or family, or one that is for other data.
+    """
+    if names is None and family is None:
+        names = [name for name in default if catalogue.aliases().get(name, name) in catalogue.files()]
+    elif names is None:
+        names = _family(str(family), modality)
+    found: list[tuple[str, str]] = []
+    for name in dict.fromkeys(names):
+        system = catalogue.load(name)
+        _check(name, system, modality)
+        title = system.card.title if name == system.id or name.endswith(".py") else f"{name}, of {system.card.title}"
+        found.append((name, title))
+    return found
+
+
+def families(modality: str) -> dict[str, list[str]]:
+    """Theme or kind -> slugs of built systems for that modality."""
+    found: dict[str, list[str]] = {}
+    for slug, path in catalogue.files().items():
+        card = catalogue.card(slug)
+        if modality in card.modalities:
+            for family in dict.fromkeys((Path(path).parent.name, card.kind)):
+                found.setdefault(family, []).append(slug)
+    return found
+
+
+def _family(family: str, modality: str) -> list[str]:
+    built = families(modality)
+    if family not in built:
+        known = ", ".join(sorted(built)) or "none"
+        raise UnknownSystem(f"no built system of family {family!r} is for {modality}; there are {known}")
+    return built[family]
+
+
+def _check(name: str, system: System, modality: str) -> None:
+    if system.recipe is None:
+        raise UnknownSystem(
+            f"{name} has no recipe to train ({system.card.kind}); `sequary show {name}` says what it is"
+        )
+    if system.card.modalities and modality not in system.card.modalities:
+        offered = ", ".join(sorted({slug for slugs in families(modality).values() for slug in slugs}))
+        raise UnknownSystem(f"{name} is for {', '.join(system.card.modalities)}, not for {modality}; try {offered}")

@@ -1,0 +1,88 @@
+"""One run in a process of its own: one thread, its result written whole or not at all, its crash a result too."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import threading
+import traceback
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+from sequary.compare.ask import Ask
+from sequary.compare.measure import Limits, measured
+from sequary.compare.task import Task
+from sequary.core.files import write_atomic
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    candidate: str
+    entrant: Any
+    run: str
+    """Its name: measure, rung0-1, seed2, probe, refit."""
+    action: Literal["measure", "trial", "probe", "refit"]
+    ask: Ask
+    file: Path
+    role: str = "board"
+    metric: str = "mase"
+    drawn: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    folder: Path | None = None
+    need_mb: float = 0.0
+    weight: float = 0.0
+    """Predicted seconds."""
+
+
+def main(task: Task, job: Job) -> None:
+    """The process's whole life."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from sequary.train.memory import Peak
+
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    peak, began = Peak(torch.device("cpu")), perf_counter()
+    with threadpool_limits(1):
+        try:
+            found = act(task, job)
+        except Exception as error:  # noqa: BLE001  # a candidate's crash is reported on the board, whatever it is
+            found = {"error": described(error), "trace": traceback.format_exc()}
+    found |= {"seconds": perf_counter() - began, "memory_mb": peak.added()}
+    write_atomic(job.file, json.dumps(found))
+
+
+def act(task: Task, job: Job) -> dict[str, Any]:
+    if job.action == "measure":
+        return measured(task, job.entrant, job.ask, job.limits)
+    if job.action == "probe":
+        return {"shifts": task.probe(job.entrant, job.ask)}
+    if job.action == "refit":
+        assert job.folder is not None
+        task.refit(job.entrant, job.ask, job.folder)
+        return {}
+    outcome = task.run(job.entrant, job.role, job.ask, job.drawn)
+    failed = outcome.failed()
+    if failed is not None:
+        return {"error": failed}
+    score = outcome.means().get(job.metric)
+    return {**dataclasses.asdict(outcome), "score": score}
+
+
+def described(error: Exception) -> str:
+    """Kind, message and the place in the file where it happened, on one line."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    words = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {words} ({Path(last.filename).name}, line {last.lineno})"
+
+
+def _die_with_parent() -> None:
+    """A killed comparison leaves no process behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
