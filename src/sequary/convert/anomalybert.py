@@ -40,7 +40,8 @@ RULES = (
     (r"^mlp_layers\.0", "heads.main.up"),
     (r"^mlp_layers\.2", "heads.main.out"),
 )
-KINDS = ("none", "sinusoidal", "sin", "absolute", "abs")
+LEARNED = ("absolute", "abs")
+KINDS = ("none", "sinusoidal", "sin", *LEARNED)
 
 
 def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> SeriesEncoder:
@@ -62,7 +63,9 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
     # Their table is [query − key + max_seq_len − 1, head], ours [head, key − query + span − 1].
     tables = {k: v.flip(0).T.contiguous() for k, v in ours.items() if k.endswith("relative.table")}
     places = {k: v.view(-1, a["d_embed"]) for k, v in ours.items() if k == "positions.table"}
-    return fill(model, ours | tables | places)
+    fill(model, ours | tables | places)
+    model.positions.requires_grad_(str(a.get("positional_encoding")).lower() in LEARNED)  # sines keep still
+    return model
 
 
 def replay(loaded: SeriesEncoder, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:

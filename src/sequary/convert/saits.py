@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sequary.backbones.stack import Stack
 from sequary.blocks.norms import LayerNorm
 from sequary.blocks.prenorm import PreNorm
+from sequary.convert.declined import Declined
 from sequary.convert.weights import fill
 from sequary.core.contracts import Backbone
 from sequary.core.part import Part, Tied, part
@@ -33,7 +33,7 @@ ATTENTION = {"w_qs": "q", "w_ks": "k", "w_vs": "v", "fc": "o"}
 
 
 def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> BlendedImputer:
-    """`arguments`: those of the class; dropout, device and MIT have no effect on what eval mode computes, but for the MIT loss."""
+    """`arguments`: those of the class; dropout, device and MIT change no weights."""
     model = part(
         BlendedImputer,
         channels=arguments["d_feature"],
@@ -50,6 +50,8 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
 
 
 def replay(loaded: BlendedImputer, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    if not arguments.get("MIT", True):
+        raise Declined("MIT=False: the source's imputation loss is then 0 or not by the stage that its caller names")
     x, m = inputs["X"], inputs["missing_mask"]
     output = loaded(Batch(values=x, observed=m))
     hidden = inputs.get("indicating_mask")
@@ -65,10 +67,8 @@ def replay(loaded: BlendedImputer, inputs: Mapping[str, Tensor], arguments: Mapp
         "x_tilde_3": output.hidden,
         "reconstruction_loss": theirs(reconstruction(loaded, output, x, m), m),
     }
-    if hidden is not None and arguments.get("MIT", True):
+    if hidden is not None:
         found["imputation_loss"] = theirs(imputation(loaded, output, inputs["X_holdout"], hidden), hidden)
-    else:
-        found["imputation_loss"] = torch.zeros((), dtype=x.dtype)
     return found
 
 

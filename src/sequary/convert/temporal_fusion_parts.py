@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sequary.condition.selection import VariableSelection
-from sequary.convert.declined import Declined
 from sequary.convert.weights import Rule
 from sequary.core.part import Part, part
 from sequary.mixers.attention.shared_value import SharedValueAttention
@@ -33,9 +32,7 @@ def grn_part(weights: Weights, prefix: str) -> Part[GRN]:
 
 
 def attention_part(heads: int, dim: int) -> Part[SharedValueAttention]:
-    if dim % heads:
-        raise Declined(f"heads={heads}, which does not divide the width {dim}: the source leaves features out")
-    return part(SharedValueAttention, heads=heads)
+    return part(SharedValueAttention, heads=heads, width=dim // heads)
 
 
 def selection_part(weights: Weights, prefix: str, names: list[str]) -> Part[VariableSelection]:

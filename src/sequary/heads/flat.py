@@ -28,9 +28,6 @@ class Flat(Head):
     def loss(self, hidden: Tensor, target: Tensor, rng: torch.Generator | None = None) -> Tensor:
         return self.head.loss(hidden.flatten(-2), target, rng)
 
-    def sample(self, hidden: Tensor, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
-        return self.head.sample(hidden.flatten(-2), rng, temperature)
-
     def mean(self, hidden: Tensor) -> Tensor:
         return self.head.mean(hidden.flatten(-2))
 

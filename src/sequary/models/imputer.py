@@ -35,7 +35,7 @@ class BlendedImputer(Model):
     `sees_missing=False` leaves m out of the inputs of both blocks.
     """
 
-    tiny = {"channels": 2, "length": 12, "first": TINY, "second": TINY}
+    tiny = {"channels": 2, "length": 16, "first": TINY, "second": TINY}
 
     def __init__(
         self,

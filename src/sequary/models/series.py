@@ -27,7 +27,7 @@ BLOCK = part(PostNorm, parts=(part(Attention, heads=2), part(MLP)))
 class SeriesEncoder(Model):
     """values [B, T, C] -> hidden [B, N, D], 0 where a token is padding: tokens, positions, backbone, `activation`.
 
-    `pretrain`: a head of its own ("values") for a first stage that says something of each token.
+    `pretrain`: a head of its own (of that name) for a first stage that says something of each token.
     """
 
     tiny = {
@@ -56,7 +56,7 @@ class SeriesEncoder(Model):
         self.backbone = backbone.build(here)
         self.heads = nn.ModuleDict({"main": head.build(here)})
         if pretrain is not None:
-            self.heads["values"] = pretrain.build(here)
+            self.heads["pretrain"] = pretrain.build(here)
 
     def forward(self, batch: Batch, tape: Tape | None = None, rng: torch.Generator | None = None) -> Output:
         x_BND, ctx = self.encode(batch, tape, rng)

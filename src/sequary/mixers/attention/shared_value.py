@@ -14,18 +14,19 @@ from sequary.ops.dropout import Dropout
 class SharedValueAttention(Mixer):
     """o_t = W_o Σ_s ā_ts (W_v x_s), ā = mean over heads of softmax(q kᵀ / √K) over s <= t: one map says what was read.
 
-    W_v: D -> D / heads with a bias, W_o without. Knows no positions.
+    W_v: D -> K with a bias, W_o without; K = `width`, D / heads unless given. Knows no positions.
     """
 
     causal = True
     orders = True
 
-    def __init__(self, dim: int, *, heads: int = 4, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, *, heads: int = 4, width: int | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
-        self.q, self.k = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.v = nn.Linear(dim, check_heads(dim, heads))
-        self.o = nn.Linear(dim // heads, dim, bias=False)
+        width = check_heads(dim, heads) if width is None else width
+        self.q, self.k = nn.Linear(dim, heads * width), nn.Linear(dim, heads * width)
+        self.v = nn.Linear(dim, width)
+        self.o = nn.Linear(width, dim, bias=False)
         self.dropout = Dropout(dropout)
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:

@@ -31,8 +31,9 @@ CARD = Card(
         "pytorch-forecasting resizes skips by interpolation, gives categories no GRN and lets a step of the horizon not see "
         "itself; the converter builds ResampledSkip and reach=-1 for it.",
         "Without statics the paper's contexts are GRNs of zeros: constants, which are learnt as such here.",
-        "Declined: output_size as a list (several targets), categorical_groups, encoder_lengths=0, "
-        "residual=True with input_size unlike output_size, GRN context_size that the input lacks.",
+        "Declined: output_size as a list (several targets); categorical_groups; no variable in the look-back, or one that is "
+        "static as well; encoder_lengths or decoder_lengths of 0; a mask with a query that sees nothing; residual=True with "
+        "input_size unlike output_size.",
     ),
 )
 grn = part(GRN, dropout=0.1)

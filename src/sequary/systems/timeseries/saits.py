@@ -28,6 +28,7 @@ CARD = Card(
         "The residual path carries a step's own value past the diagonal mask, in the authors' code as here.",
         "The authors' layers have a norm of epsilon 1e-5 before attention and of 1e-6 before the feed-forward, and share "
         "layers in groups; the converter builds both.",
+        "Declined: MIT=False, whose imputation loss depends on the stage that the source's caller names.",
     ),
 )
 block = part(

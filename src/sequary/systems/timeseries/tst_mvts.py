@@ -52,7 +52,7 @@ RECIPE = Recipe(
         pretrain=part(Values, outputs=FromData("channels")),
     ),
     stages=(
-        Stage(objective=MaskedValues(head="values"), train=Train(lr=1e-3, batch=64, steps=2000), name="pretrain"),
+        Stage(objective=MaskedValues(head="pretrain"), train=Train(lr=1e-3, batch=64, steps=2000), name="pretrain"),
         Stage(objective=Classify(), train=Train(lr=1e-3, batch=64, steps=1000, patience=5), name="tune"),
     ),
     tiny=(("dim", 16), ("model__backbone__depth", 1), ("model__backbone__blocks__0__parts__0__heads", 2)),
