@@ -11,32 +11,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-import os
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from sequary.claims.forecast_gain import etth1
 from sequary.core.catalogue import load
-from sequary.core.contracts import Forecasts
-from sequary.data.frames import read
-from sequary.data.scaling import Scaler
-from sequary.data.tables import understand
-from sequary.data.windows import Bank, Windows
-from sequary.tasks.forecasting import prepare
-from sequary.tasks.training import altered
-from sequary.train.evaluation import evaluate
-from sequary.train.loop import fit
 
-MONTH = 30 * 24
-ENDS = (12 * MONTH, 16 * MONTH, 20 * MONTH)
 HORIZON = 96
-DATA = (
-    Path(os.environ.get("SEQUARY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "ett" / "ETTh1.csv"
-)
 Settings = dict[str, Any]
 TRAIN = "stages__0__train__"
 
@@ -83,47 +67,13 @@ ENTRIES = {
 }
 
 
-def sources(context: int) -> tuple[Any, list[Windows]]:
-    """The panel, and windows of the training, validation and test part."""
-    panel, _ = understand(read(DATA), source=str(DATA))
-    panel = panel.cut([ENDS[2]])
-    scaler = Scaler.fit(panel.cut([ENDS[0]]))
-    bank = Bank.of(panel, scaler, before=context, after=HORIZON)
-    parts: list[Windows] = []
-    for first, last in ((context, ENDS[0]), (ENDS[0], ENDS[1]), (ENDS[1], ENDS[2])):
-        edges = np.array([first]), np.array([last - HORIZON])
-        parts.append(Windows.between(bank, context=context, horizon=HORIZON, first=edges[0], last=edges[1]))
-    return panel, parts
-
-
 def run(entry: Entry, settings: Settings, seed: int, *, judge_test: bool) -> tuple[float, float, float]:
-    """Validation MSE, and MSE and MAE on the test part (NaN where it is not to be looked at)."""
-    panel, (train, validation, test) = sources(entry.context)
+    """Validation loss, and MSE and MAE on the test part (NaN where it is not to be looked at)."""
     recipe = load(entry.system).recipe
     assert recipe is not None
-    recipe = prepare(altered(recipe, settings), panel, context=entry.context, horizon=HORIZON)
-    torch.manual_seed(seed)
-    model = recipe.build()
-    assert isinstance(model, Forecasts)
-    fit(model, recipe.stages[0], train, validation, seed=seed)
-    score = evaluate(model, recipe.stages[0].objective, validation, batch=512, seed=0)
-    return (score, *errors(model, test)) if judge_test else (score, float("nan"), float("nan"))
-
-
-@torch.no_grad()
-def errors(model: Forecasts, windows: Windows) -> tuple[float, float]:
-    """MSE and MAE over every window, step and channel."""
-    squared = absolute = count = 0.0
-    for rows in torch.arange(len(windows)).split(512):
-        batch = windows.batch(rows)
-        assert batch.target is not None
-        gap = (model.mean(model(batch)) - batch.target).double()
-        squared, absolute, count = (
-            squared + float(gap.square().sum()),
-            absolute + float(gap.abs().sum()),
-            count + gap.numel(),
-        )
-    return squared / count, absolute / count
+    data = etth1(entry.context, HORIZON)
+    model, score = data.run(recipe, settings, seed)
+    return (score, *data.errors(model)) if judge_test else (score, float("nan"), float("nan"))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sequary.claims.experiments import live
 from sequary.convert.goldens import Replay, replay_all
 from sequary.core import results
 from sequary.core.catalogue import UnknownSystem, aliases, files, nearest
@@ -30,9 +31,7 @@ def command(
     if goldens is not None:
         return parity(name, Path(goldens) / name, record=record, as_json=as_json)
     if claim:
-        from sequary.claims.live import agrees
-
-        return agrees(name, as_json=as_json)
+        return claims(name, as_json=as_json)
     verdicts = check(system, slow=slow)
     found = summary(verdicts)
     if record:
@@ -80,3 +79,23 @@ def line(r: Replay) -> str:
     if r.declined is not None:
         return f"{r.case}: declined, {r.declined}"
     return f"{r.case}: greatest error {r.error:.2e} at {r.where}" + ("" if r.passed else "  FAILED")
+
+
+def claims(slug: str, *, as_json: bool) -> int:
+    """Print the live verdict and the recorded one; exit status 1 if one says *holds* and the other *does not hold*."""
+    found, recorded = live(slug), results.read(slug).claim
+    opposite = recorded is not None and {found["verdict"], recorded["verdict"]} == {
+        "holds",
+        "does not hold at this scale",
+    }
+    if as_json:
+        print(json.dumps({"id": slug, "live": found, "recorded": recorded, "agrees": not opposite}))
+        return int(opposite)
+    numbers = found["numbers"]
+    print(f"claim: {found['text']}")
+    print(
+        f"live, {found['seeds']} seeds: {found['verdict']}; {numbers['metric']} {numbers['system']:.4g} against {numbers['baseline']:.4g}"
+        f" (floor {numbers['floor']:.4g}), gain {numbers['gain']:.4g}, 95 % interval {numbers['low']:.4g} to {numbers['high']:.4g}"
+    )
+    print(f"recorded: {recorded['verdict']}, {recorded['measured']}" if recorded else "recorded: nothing yet")
+    return int(opposite)

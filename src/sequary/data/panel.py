@@ -32,7 +32,8 @@ class Frequency:
         import polars as pl  # calendar steps (months, quarters) need a calendar; polars has one
 
         start = pl.Series(np.array([last], "datetime64[us]"))
-        ahead = pl.concat([start.dt.offset_by(f"{count * i}{unit}") for i in range(1, steps + 1)])
+        offsets = pl.Series([f"{count * i}{unit}" for i in range(1, steps + 1)])
+        ahead = pl.select(pl.repeat(start[0], steps, dtype=start.dtype).dt.offset_by(pl.lit(offsets))).to_series()
         ends_month = unit in {"mo", "q", "y"} and bool((start.dt.month_end() == start).all())
         return (ahead.dt.month_end() if ends_month else ahead).to_numpy()
 

@@ -39,7 +39,15 @@ TUNE = {"stages__0__train__lr": (1e-3, 3e-4), "model__backbone__depth": (2, 1)}
 CLAIM = Claim(
     "tokens of whole series find a channel that leads another, where tokens of time steps or each channel alone do not",
     experiment="forecast_gain",
-    against="dlinear",
+    against="dlinear,vanilla-forecaster",
     metric="mse",
-    settings={"data": "delayed_channels", "context": 48, "horizon": 12},
+    settings={
+        "data": "delayed_channels",
+        "context": 48,
+        "horizon": 12,
+        "train": {"stages__0__train__steps": 800, "stages__0__train__evaluate_every": 100},
+        "grid": {"stages__0__train__lr": (1e-3, 3e-4)},
+        "seeds": 5,
+        "live": {"train": {"stages__0__train__steps": 200}, "grid": {}},
+    },
 )

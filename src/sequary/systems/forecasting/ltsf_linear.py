@@ -41,5 +41,12 @@ CLAIM = Claim(
     experiment="forecast_gain",
     against="vanilla-forecaster",
     metric="mse",
-    settings={"data": "ETTh1", "context": 336, "horizon": 96},
+    settings={
+        "data": "ETTh1",
+        "context": 336,
+        "horizon": 96,
+        "train": {"stages__0__train__steps": 1000, "stages__0__train__evaluate_every": 100},
+        "grid": {"stages__0__train__lr": (1e-3, 3e-4)},
+        "live": {"context": 96, "horizon": 24, "train": {"stages__0__train__steps": 150}, "grid": {}},
+    },
 )

@@ -45,7 +45,19 @@ TUNE = {"stages__0__train__lr": (1e-3, 3e-3), "model__backbone__depth": (3, 2)}
 CLAIM = Claim(
     "tokens of patches forecast better than tokens of single steps at equal look-back and width",
     experiment="forecast_gain",
-    against="patchtst-points",
+    against="patchtst",
     metric="mse",
-    settings={"data": "ETTh1", "context": 96, "horizon": 96},
+    settings={
+        "data": "ETTh1",
+        "context": 96,
+        "horizon": 96,
+        "baseline": {"model__tokens__patch": 1, "model__tokens__stride": 1},
+        "train": {
+            "stages__0__train__steps": 600,
+            "stages__0__train__evaluate_every": 100,
+            "stages__0__train__batch": 32,
+        },
+        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "live": {"horizon": 24, "train": {"stages__0__train__steps": 60, "stages__0__train__batch": 16}, "grid": {}},
+    },
 )
