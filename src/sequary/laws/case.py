@@ -26,7 +26,7 @@ GRIDS: Mapping[int, tuple[tuple[int, ...], ...]] = {1: ((6,), (9,)), 2: ((4, 4),
 
 def normal(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
     """Unit-normal, from a generator of its own."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,8 @@ from sequary.core.values import Batch
 from sequary.laws.case import PolicyCase, cast_to, each, normal
 from sequary.laws.law import Broken, NoToy, held
 from sequary.laws.learning import built
-from sequary.laws.toys import TOYS, Toy, sizes, tiny_language, toy_of
+from sequary.laws.toy import Toy, sizes
+from sequary.laws.toys import TOYS, tiny_language, toy_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,8 @@ from torch import nn
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe, Stage
 from sequary.core.values import Batch
-from sequary.laws.toys import Sizes, Toy, sizes
+from sequary.laws.toy import Toy, sizes
+from sequary.laws.toy_data import Sizes
 
 STEPS = 200
 ROWS = 32

@@ -62,9 +62,7 @@ def deterministic(case: Case) -> None:
                 "draws from torch's global generator in eval mode; use ctx.rng",
             )
             copied = case.call(copy.deepcopy(module), *args)
-        kept: list[bool] = []
-        for a, b in zip(leaves(args), leaves(same), strict=True):
-            kept.append(torch.equal(a, b))
+        kept = [torch.equal(a, b) for a, b in zip(leaves(args), leaves(same), strict=True)]
         held(all(kept), "changes its input in place")
         for a, b, c in zip(first, again, copied, strict=True):
             held(torch.equal(a, b), "a second call gives another result: state or randomness is hidden in the module")

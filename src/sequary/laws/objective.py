@@ -33,8 +33,11 @@ def weight(case: HostCase) -> None:
     target = batch.target
     kept = torch.rand(target.shape, generator=torch.Generator().manual_seed(1)) < 0.6
     some = dataclasses.replace(batch, weight=kept.double())
-    other = dataclasses.replace(some, target=torch.where(kept, target, target.roll(1, 1)))
-    held(not torch.equal(target, torch.where(kept, target, target.roll(1, 1))), "the toy's targets do not vary")
+    other = dataclasses.replace(some, target=torch.where(kept, target, target.flatten().roll(1).view_as(target)))
+    held(
+        not torch.equal(target, torch.where(kept, target, target.flatten().roll(1).view_as(target))),
+        "the toy's targets do not vary",
+    )
     a, b = (objective(model, v, torch.Generator().manual_seed(2)).value for v in (some, other))
     equal(b, a, "loss when targets of weight 0 change")
     none = dataclasses.replace(batch, weight=torch.zeros(target.shape))
@@ -53,7 +56,8 @@ def least(case: HostCase) -> None:
 
 
 def weighted(case: HostCase) -> bool:
-    return case.batch(1, 0).weight is not None
+    batch = case.batch(1, 0)
+    return batch.weight is not None and batch.target is not None
 
 
 LAWS = (

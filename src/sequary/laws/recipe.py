@@ -11,7 +11,8 @@ from sequary.core.recipe import Recipe
 from sequary.laws.case import Case
 from sequary.laws.law import Law, NoToy, finite, held
 from sequary.laws.learning import STEPS, built, drawn, learn, learning, ready, state, train
-from sequary.laws.toys import Toy, sizes, toy_of
+from sequary.laws.toy import Toy, sizes
+from sequary.laws.toys import toy_of
 
 NEAR_PAPER = 0.02
 

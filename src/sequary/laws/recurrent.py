@@ -120,7 +120,7 @@ def grows(case: SequenceCase) -> None:
         )
 
 
-def old_state(case: SequenceCase) -> float:
+def old_state(case: SequenceCase) -> None:
     """A step changes nothing in the state that it was given: a second step from it gives the same."""
     for seed in SEEDS:
         module = case.build(seed)
@@ -135,7 +135,6 @@ def old_state(case: SequenceCase) -> float:
         )
         equal(again, first, "a second step from the same state", EXACT)
         held(type(after) is type(state), f"a step turns {type(state).__name__} into {type(after).__name__}")
-    return 0.0
 
 
 def snapshot(state: State) -> list[torch.Tensor]:

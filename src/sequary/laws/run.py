@@ -13,6 +13,7 @@ from sequary.core.part import Part
 from sequary.core.recipe import Recipe
 from sequary.laws import (
     backbone,
+    cost,
     decoder,
     edit,
     head,
@@ -23,6 +24,7 @@ from sequary.laws import (
     numeric,
     objective,
     order,
+    padding,
     probe,
     recipe,
     recurrent,
@@ -37,7 +39,21 @@ from sequary.laws.sequence import SequenceCase
 
 LAWS: tuple[Law, ...] = tuple(
     law
-    for file in (module, mixer, numeric, recurrent, backbone, tokens, head, model, order, noise, objective)
+    for file in (
+        module,
+        mixer,
+        padding,
+        numeric,
+        cost,
+        recurrent,
+        backbone,
+        tokens,
+        head,
+        model,
+        order,
+        noise,
+        objective,
+    )
     for law in file.LAWS
 ) + (*decoder.LAWS, *edit.LAWS, *probe.LAWS, *recipe.LAWS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -165,3 +166,8 @@ def in_steps(module: nn.Module, x: Tensor, ctx: Ctx, split: tuple[int, ...]) -> 
         out.append(y)
         at += size
     return torch.cat(out, 1)
+
+
+def states(name: str) -> Callable[[SequenceCase], bool]:
+    """Applies where the contract states the declaration `name` (a backbone states few)."""
+    return lambda case: getattr(case.declared(), name) is not None and case.positional

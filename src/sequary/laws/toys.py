@@ -2,66 +2,60 @@
 
 A toy is chosen by the class of the model and of its objective. Sizes that a recipe fixes (vocab, context, horizon, …, found by
 name among its arguments) override those of `spec`.
+
+Longer than 200 lines because it is a list, one entry a toy.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from sequary.backbones.stack import BLOCK, Stack
 from sequary.builders import forecaster, language_model
-from sequary.core.contracts import Forecasts, Model
-from sequary.core.part import Part, part
+from sequary.core import catalogue
+from sequary.core.contracts import Forecasts
+from sequary.core.part import part
 from sequary.core.recipe import Recipe
-from sequary.core.values import Batch
 from sequary.data.panel import Frequency, Panel, Series
 from sequary.heads.points import HorizonPoints
 from sequary.laws.law import NoToy
+from sequary.laws.toy import Toy
+from sequary.laws.toy_data import (
+    Sizes,
+    chain,
+    class_nats,
+    filled_error,
+    gaps,
+    hidden_chain,
+    hidden_nats,
+    mean_filled,
+    naive,
+    next_nats,
+    painted,
+    scattered,
+    squared_error,
+    stripes,
+    tones,
+    topics,
+    unigram,
+    waves,
+)
+from sequary.models.classifier import ImageClassifier
+from sequary.models.encoder import TokenEncoder
+from sequary.models.imputer import BlendedImputer
 from sequary.models.language import LanguageModel
+from sequary.models.raster import RasterModel
+from sequary.models.series import SeriesEncoder
+from sequary.models.text_classifier import TextClassifier
+from sequary.objectives.classify import Classify
 from sequary.objectives.forecast import Forecast
+from sequary.objectives.imputation import HiddenValues
+from sequary.objectives.masked_tokens import MaskedTokens
 from sequary.objectives.tokens import NextToken
 from sequary.tasks.forecasting import prepare
 from sequary.tokens.series import WholeSeries
-
-Sizes = Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Toy:
-    name: str
-    models: tuple[type, ...] = ()
-    """Classes of models that it serves; empty: any."""
-    objectives: tuple[type, ...] = ()
-    """Classes of objectives that it serves; empty: any."""
-    spec: Sizes
-    bind: Callable[[Recipe, Sizes], Recipe]
-    """Fills in what only data can give."""
-    batch: Callable[[int, torch.Generator, Sizes], Batch]
-    """(rows, rng, sizes) -> what the objective wants, drawn anew."""
-    score: Callable[[Model, Batch], float]
-    """Lower is better; what the floor is measured in."""
-    floor: Callable[[Batch], float]
-    """What a model scores that has learnt nothing but the marginals."""
-    host: Callable[[], Recipe]
-    """A tiny recipe, bound and shrunk: what objectives, decoders, edits and probes are tried on."""
-
-    def permuted(self, batch: Batch) -> Batch:
-        """Each row with the target of another."""
-        assert batch.target is not None
-        weight = None if batch.weight is None else batch.weight.roll(1, 0)
-        return dataclasses.replace(batch, target=batch.target.roll(1, 0), weight=weight)
-
-    def small(self, of: Any, rng: torch.Generator) -> Batch:
-        """Three rows in the sizes of a recipe or part."""
-        return self.batch(3, rng, sizes(of, self.spec))
 
 
 def toy_of(model: type, objective: type | None) -> Toy:
@@ -73,36 +67,6 @@ def toy_of(model: type, objective: type | None) -> Toy:
             return toy
     named = "" if objective is None else f" with {objective.__name__}"
     raise NoToy(f"no toy for models of class {model.__name__}{named}: add one to laws/toys.py")
-
-
-def sizes(of: Any, spec: Sizes) -> Sizes:
-    """`spec`, with what the arguments inside `of` say of the same names."""
-    found: dict[str, Any] = dict(spec)
-
-    def look(value: Any) -> None:
-        if isinstance(value, Part):
-            this = cast("Part[Any]", value)
-            found.update({k: v for k, v in this.kw if k in spec and isinstance(v, int)})
-            look(tuple(v for _, v in this.kw))
-        elif isinstance(value, tuple):
-            for v in cast("tuple[Any, ...]", value):
-                look(v)
-
-    look(of.model if isinstance(of, Recipe) else of)
-    return found
-
-
-def chain(rows: int, rng: torch.Generator, at: Sizes) -> Batch:
-    """A walk over symbols: from x to (3x + 1) mod n nine times in ten, else anywhere. Its marginal is uniform."""
-    n, length = int(at["vocab"]), int(at["length"])
-    walk = torch.empty(rows, length + 1, dtype=torch.long)
-    walk[:, 0] = torch.randint(n, (rows,), generator=rng)
-    jump = torch.randint(n, (rows, length), generator=rng)
-    strays = torch.rand(rows, length, generator=rng) < 0.1
-    step = next(k for k in (3, 5, 7, 11) if math.gcd(k, n) == 1)
-    for t in range(length):
-        walk[:, t + 1] = torch.where(strays[:, t], jump[:, t], (step * walk[:, t] + 1) % n)
-    return Batch(values=walk[:, :-1], target=walk[:, 1:], weight=torch.ones(rows, length))
 
 
 def spelled(recipe: Recipe, at: Sizes) -> Recipe:
@@ -121,48 +85,6 @@ def framed(recipe: Recipe, at: Sizes) -> Recipe:
     return prepare(recipe, panel, context=int(at["context"]), horizon=int(at["horizon"]))
 
 
-def next_nats(model: Model, batch: Batch) -> float:
-    """−log p of the next symbol, mean, by the main head."""
-    assert batch.target is not None
-    return model.head.loss(model(batch).hidden, batch.target).mean().item()
-
-
-def unigram(batch: Batch) -> float:
-    assert batch.target is not None
-    share = torch.bincount(batch.target.flatten()).double() / batch.target.numel()
-    return -(share * share.clamp(min=1e-12).log()).sum().item()
-
-
-def waves(rows: int, rng: torch.Generator, at: Sizes) -> Batch:
-    """Two sines (periods 8 and 5) of random phase and size around a random level."""
-    context, horizon, channels = int(at["context"]), int(at["horizon"]), int(at["channels"])
-    time = torch.arange(context + horizon)[None, :, None, None] / torch.tensor([8.0, 5.0])
-    phase, size = (torch.rand(rows, 1, channels, 2, generator=rng) for _ in range(2))
-    level = torch.randn(rows, 1, channels, generator=rng)
-    x: Tensor = ((0.5 + size) * (2 * math.pi * (time + phase)).sin()).sum(-1) + level
-    target = x[:, context:]
-    return Batch(
-        values=x[:, :context],
-        observed=torch.ones(rows, context, channels, dtype=torch.bool),
-        target=target,
-        weight=torch.ones_like(target),
-    )
-
-
-def squared_error(model: Model, batch: Batch) -> float:
-    assert isinstance(model, Forecasts)
-    assert batch.target is not None
-    return F.mse_loss(model.mean(model(batch)), batch.target).item()
-
-
-def naive(batch: Batch) -> float:
-    """The best of last value, mean of the look-back, and the value 8 steps ago."""
-    assert batch.target is not None
-    x, y = batch.values, batch.target
-    back = x[:, (torch.arange(y.shape[1]) % 8) - min(8, x.shape[1])]
-    return min(F.mse_loss(f.expand_as(y), y).item() for f in (x[:, -1:], x.mean(1, keepdim=True), back))
-
-
 def tiny_language() -> Recipe:
     return language_model(dim=16, depth=1, blocks=(BLOCK,)).bind({"vocab": 5})
 
@@ -176,12 +98,30 @@ def tiny_forecaster() -> Recipe:
     )
 
 
+def of(name: str, sizes: Sizes) -> Callable[[], Recipe]:
+    """The tiny recipe of a system."""
+
+    def host() -> Recipe:
+        recipe = catalogue.load(name).recipe
+        assert recipe is not None
+        return recipe.shrunk().bind(sizes)
+
+    return host
+
+
+CHAIN = {"vocab": 11, "length": 24}
+WAVES = {"context": 32, "horizon": 8, "channels": 2}
+TONES = {"context": 16, "channels": 2, "classes": 4}
+STRIPES = {"side": 16, "channels": 3, "classes": 4}
+TOPICS = {**CHAIN, "classes": 4}
+GAPS = {"context": 16, "length": 16, "channels": 2}
+PAINTED = {"vocab": 11, "grid": (4, 6)}
 TOYS: tuple[Toy, ...] = (
     Toy(
         name="waves",
         models=(Forecasts,),
         objectives=(Forecast,),
-        spec={"context": 32, "horizon": 8, "channels": 2},
+        spec=WAVES,
         bind=framed,
         batch=waves,
         score=squared_error,
@@ -192,11 +132,78 @@ TOYS: tuple[Toy, ...] = (
         name="chain",
         models=(LanguageModel,),
         objectives=(NextToken,),
-        spec={"vocab": 11, "length": 24},
+        spec=CHAIN,
         bind=spelled,
         batch=chain,
         score=next_nats,
         floor=unigram,
         host=tiny_language,
+    ),
+    Toy(
+        name="tones",
+        models=(SeriesEncoder,),
+        objectives=(Classify,),
+        spec=TONES,
+        bind=spelled,
+        batch=tones,
+        score=class_nats,
+        floor=unigram,
+        host=of("tst-mvts", TONES),
+    ),
+    Toy(
+        name="stripes",
+        models=(ImageClassifier,),
+        objectives=(Classify,),
+        spec=STRIPES,
+        bind=spelled,
+        batch=stripes,
+        score=class_nats,
+        floor=unigram,
+        host=of("swin", STRIPES),
+    ),
+    Toy(
+        name="topics",
+        models=(TextClassifier,),
+        objectives=(Classify,),
+        spec=TOPICS,
+        bind=spelled,
+        batch=topics,
+        score=class_nats,
+        floor=unigram,
+        host=of("attention-rank-collapse", TOPICS),
+    ),
+    Toy(
+        name="hidden chain",
+        models=(TokenEncoder,),
+        objectives=(MaskedTokens,),
+        spec=CHAIN,
+        bind=spelled,
+        batch=hidden_chain,
+        score=hidden_nats,
+        floor=unigram,
+        host=of("linformer", CHAIN),
+    ),
+    Toy(
+        name="painted chain",
+        models=(RasterModel,),
+        objectives=(NextToken,),
+        spec=PAINTED,
+        bind=spelled,
+        batch=painted,
+        score=next_nats,
+        floor=unigram,
+        host=of("axial-attention", PAINTED),
+    ),
+    Toy(
+        name="gaps",
+        models=(BlendedImputer,),
+        objectives=(HiddenValues,),
+        spec=GAPS,
+        bind=spelled,
+        batch=gaps,
+        score=filled_error,
+        floor=mean_filled,
+        host=of("saits", GAPS),
+        shuffle=scattered,
     ),
 )
