@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from sequary.objectives.imputation import HiddenValues
 def own_gradient(mixer: DiagonalAttention) -> tuple[float, float]:
     """Greatest |d out_t / d in_t|, and |d out_t / d in_s|, s ≠ t."""
     x = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    jacobian = torch.autograd.functional.jacobian(mixer, x)[0, :, :, 0]  # [T, D, S, D]
+    jacobian = cast(torch.Tensor, torch.autograd.functional.jacobian(mixer, x))[0, :, :, 0]  # [T, D, S, D]
     size = jacobian.abs().amax((1, 3))
     own = torch.eye(5, dtype=torch.bool)
     return float(size[own].max()), float(size[~own].max())
