@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from sequary.backbones.axial_raster import INNER, OUTER, AxialRaster
@@ -31,6 +32,12 @@ def reads(outer: Part[Backbone], inner: Part[Backbone]) -> torch.Tensor:
 def test_one_outer_and_one_inner_block_see_every_earlier_pixel_and_no_other() -> None:
     seen = reads(part(Stack, depth=1, blocks=(OUTER,)), part(Stack, depth=1, blocks=(INNER,)))
     assert torch.equal(seen, torch.ones(20, 20, dtype=torch.bool).tril(-1))
+
+
+def test_another_order_is_refused() -> None:
+    model = part(AxialRaster, **AxialRaster.tiny).build(Place(8))
+    with pytest.raises(ValueError, match="raster order"):
+        model(torch.zeros(1, 16, 8), Ctx(grid=(4, 4), order=torch.arange(16)[None]))
 
 
 def test_rows_alone_miss_the_rows_above() -> None:

@@ -62,6 +62,8 @@ class AxialRaster(Backbone):
         self.outer, self.inner, self.norm = outer.build(here), inner.build(here), norm.build(here)
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Levels:
+        if ctx.order is not None:
+            raise ValueError("AxialRaster predicts in raster order and can honour no other; leave ctx.order out")
         grid = grid_of(ctx, x_BTD.shape[1], self.dims, type(self).__name__)
         u_BTD = self.outer(self.outer_places(x_BTD, grid), ctx)[-1].x
         above = F.pad(u_BTD.unflatten(1, grid)[:, :-1], (0, 0, 0, 0, 1, 0))

@@ -68,7 +68,7 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
 
 
 def replay(loaded: nn.Module, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
-    index = arguments.get("dim_index", -1 if "num_dimensions" in arguments else 1)
+    index = arguments.get("dim_index", 1 if isinstance(loaded, Placed) else -1)
     x = inputs["x"].movedim(index, -1)
     y = loaded(x.flatten(1, -2), Ctx(grid=tuple(x.shape[1:-1])))
     return {"y": y.view(x.shape).movedim(-1, index)}

@@ -61,7 +61,6 @@ RECIPE = Recipe(
 CLAIM = Claim(
     "with E = F = identity it is full attention, and from 512 to 4096 tokens its time grows nearly linearly",
     experiment="cost_exponent",
-    against="vanilla-encoder",
     metric="exponent",
     settings={"lengths": (512, 1024, 2048, 4096), "size": 64},
 )
