@@ -214,7 +214,7 @@ class CannotBeLoaded(Halve):
     """Cuts a layer, and gives back the old recipe."""
 
     def change(self, model: Model, rng: torch.Generator) -> None:
-        out = model.head.out  # type: ignore[union-attr]
+        out = model.head.out
         out.weight = torch.nn.Parameter(out.weight.data[:4])  # type: ignore[union-attr]
 
 

@@ -261,8 +261,8 @@ class _Square(torch.autograd.Function):
         return x.square()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad * ctx.saved_tensors[0]
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        return grad_outputs[0] * ctx.saved_tensors[0]
 
 
 class WrongDerivative(Dense):
@@ -301,8 +301,8 @@ class _Cube(torch.autograd.Function):
         return x**3
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad * (3 * ctx.saved_tensors[0] ** 2).detach()
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        return grad_outputs[0] * (3 * ctx.saved_tensors[0] ** 2).detach()
 
 
 class OnceDifferentiable(Dense):

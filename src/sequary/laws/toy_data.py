@@ -161,8 +161,8 @@ def filled_error(model: Model, batch: Batch) -> float:
 
 
 def mean_filled(batch: Batch) -> float:
-    """The error of each channel's observed mean."""
+    """The error of each channel's observed mean, or of 0, the mean of all."""
     seen, gone = _with_gaps(batch)
     assert seen.observed is not None
     mean = seen.values.sum(1, keepdim=True) / seen.observed.sum(1, keepdim=True).clamp(min=1)
-    return (mean - batch.values)[gone].abs().mean().item()
+    return min((guess - batch.values)[gone].abs().mean().item() for guess in (mean, torch.zeros_like(mean)))

@@ -46,6 +46,7 @@ from sequary.models.classifier import ImageClassifier
 from sequary.models.encoder import TokenEncoder
 from sequary.models.imputer import BlendedImputer
 from sequary.models.language import LanguageModel
+from sequary.models.megabyte import Megabyte
 from sequary.models.raster import RasterModel
 from sequary.models.series import SeriesEncoder
 from sequary.models.text_classifier import TextClassifier
@@ -130,7 +131,7 @@ TOYS: tuple[Toy, ...] = (
     ),
     Toy(
         name="chain",
-        models=(LanguageModel,),
+        models=(LanguageModel, Megabyte),
         objectives=(NextToken,),
         spec=CHAIN,
         bind=spelled,
