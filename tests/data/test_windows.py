@@ -132,3 +132,15 @@ def test_missing_covariates_become_the_mean_and_unknown_categories_the_last_code
     p = dataclasses.replace(p, categories={"p1": ("a", "b")})
     assert Scaler.fit(p).past(p.series[0].past)[2].tolist() == [0, 2]
     assert Scaler.fit(p).past(p.series[0].past)[:, 1].tolist() == [0, 1, 2, 2]
+
+
+def test_several_known_covariates_stay_in_their_columns():
+    t = np.arange(11.0)
+    p = panel(t, future=np.stack([t, t + 100], 1))
+    bank = Bank.of(p, Scaler.fit(p), before=3, after=2)
+    source = Windows.between(bank, context=3, horizon=2, first=np.array([3]), last=np.array([9]))
+    batch = source.batch(torch.tensor([0, 4]))
+    assert batch.future is not None
+    assert batch.future.shape == (2, 5, 2)
+    assert torch.allclose(batch.future[..., 0], batch.future[..., 1])
+    assert float(batch.future[1, 0, 0]) > float(batch.future[0, 0, 0])

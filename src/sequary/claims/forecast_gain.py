@@ -61,12 +61,12 @@ def rolling(settings: Mapping[str, Any], seed: int) -> Rolling:
 def trial(slug: str, claim: Claim, seed: int, chosen: Mapping[str, Mapping[str, Any]]) -> Trial:
     """Both arms and the floor on one seed; `chosen` are the settings of each arm, from `tune`."""
     data = rolling(claim.settings, seed)
-    which = 0 if claim.metric == "mse" else 1
     found = {
-        name: data.errors(data.run(recipe, chosen[name], seed)[0])[which] for name, recipe in arms(slug, claim).items()
+        name: data.errors(data.run(recipe, chosen[name], seed)[0])[claim.metric]
+        for name, recipe in arms(slug, claim).items()
     }
     rivals = [error for name, error in found.items() if name != "system"]
-    floor = data.naive(max(data.panel.frequency.season, 1))[which]
+    floor = data.naive(max(data.panel.frequency.season, 1))[claim.metric]
     return Trial(seed, found["system"], min(rivals), floor)
 
 

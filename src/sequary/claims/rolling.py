@@ -16,6 +16,7 @@ from sequary.core.values import Batch
 from sequary.data.panel import Panel
 from sequary.data.scaling import Scaler
 from sequary.data.windows import Bank, Windows
+from sequary.objectives.forecast import Forecast
 from sequary.tasks.forecasting import prepare
 from sequary.tasks.training import altered
 from sequary.train.evaluation import evaluate
@@ -69,16 +70,20 @@ class Rolling:
         return model, evaluate(model, bound.stages[0].objective, validation, batch=512, seed=0)
 
     @torch.no_grad()
-    def errors(self, model: Forecasts) -> tuple[float, float]:
-        """MSE and MAE over every known step of every test window, in units of the training part's deviation."""
+    def errors(self, model: Forecasts) -> dict[str, float]:
+        """mse, mae and the model's own loss (pinball for quantile heads) over every known step of every test window, in units of
+        the training part's deviation."""
         _, _, test = self.parts()
-        return _errors(test, lambda batch: model.mean(model(batch)))
+        mse, mae = _errors(test, lambda batch: model.mean(model(batch)))
+        return {"mse": mse, "mae": mae, "pinball": evaluate(model, Forecast(), test, batch=256, seed=0)}
 
-    def naive(self, season: int) -> tuple[float, float]:
-        """MSE and MAE of the value one season before."""
+    def naive(self, season: int) -> dict[str, float]:
+        """The same of the value one season before; a point is all quantiles at once, and over symmetric levels its mean pinball
+        loss is half the absolute error."""
         _, _, test = self.parts()
         lags = torch.arange(self.horizon) % season - season
-        return _errors(test, lambda batch: batch.values[:, lags + self.context])
+        mse, mae = _errors(test, lambda batch: batch.values[:, lags + self.context])
+        return {"mse": mse, "mae": mae, "pinball": mae / 2}
 
 
 def _errors(windows: Windows, say: Callable[[Batch], Tensor]) -> tuple[float, float]:

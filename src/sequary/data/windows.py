@@ -49,8 +49,8 @@ class Bank:
         total = int(room.sum())
         values = np.zeros((total, len(panel.channels)), np.float32)
         observed = np.zeros(values.shape, bool)
-        past = np.broadcast_to(scaler.past.missing, (total, len(panel.past))).astype(np.float32)
-        future = np.broadcast_to(scaler.future.missing, (total, len(panel.future))).astype(np.float32)
+        past = np.broadcast_to(scaler.past.missing, (total, len(panel.past))).astype(np.float32, order="C")
+        future = np.broadcast_to(scaler.future.missing, (total, len(panel.future))).astype(np.float32, order="C")
         for series, start in zip(panel.series, starts, strict=True):
             stop = start + len(series)
             known = np.isfinite(series.values)

@@ -50,9 +50,10 @@ def prepare(
 ) -> Recipe:
     """The recipe with all that this panel knows filled in.
 
-    context, horizon, season; channels, past, future, static: numbers of columns; cardinalities: for each static, past
-    and future column in turn 0 for numbers, else its categories and one more for unseen ones; levels: probabilities of
-    the quantiles; tokens or patches: how many tokens a channel becomes. A model that ignores covariates asks for none.
+    context, horizon, season; channels, past, future, static: numbers of columns, covariates: of the last three together;
+    cardinalities: for each static, past and future column in turn 0 for numbers, else its categories and one more for unseen
+    ones; levels: probabilities of the quantiles; tokens or patches: how many tokens a channel becomes. A model that ignores
+    covariates asks for none.
     """
     names = panel.static + panel.past + panel.future
     sizes = {name: len(panel.categories[name]) + 1 for name in panel.categories}
@@ -64,6 +65,7 @@ def prepare(
         "past": len(panel.past),
         "future": len(panel.future),
         "static": len(panel.static),
+        "covariates": len(names),
         "cardinalities": tuple(sizes.get(name, 0) for name in names),
         "levels": probabilities(levels),
     }

@@ -67,5 +67,14 @@ CLAIM = Claim(
     experiment="forecast_gain",
     against="lstm-forecaster",
     metric="pinball",
-    settings={"data": "covariate_demand", "context": 56, "horizon": 14},
+    settings={
+        "data": "demand",
+        "context": 56,
+        "horizon": 14,
+        "steps": 3000,
+        "train": {"stages__0__train__steps": 600, "stages__0__train__evaluate_every": 100},
+        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "seeds": 5,
+        "live": {"train": {"stages__0__train__steps": 100}, "grid": {}},
+    },
 )
