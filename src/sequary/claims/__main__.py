@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from sequary.claims import results
 from sequary.claims.experiments import NoExperiment, record
-from sequary.core import results
 from sequary.core.catalogue import files
 
 

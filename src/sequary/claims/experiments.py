@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
+from sequary.claims import results
 from sequary.claims.judging import Trial, judge
-from sequary.core import results
 from sequary.core.card import Claim
 from sequary.core.catalogue import files, load
 from sequary.core.files import write_atomic

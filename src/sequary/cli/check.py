@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sequary.claims import results
 from sequary.claims.experiments import live
 from sequary.convert.goldens import Replay, replay_all
-from sequary.core import results
 from sequary.core.catalogue import UnknownSystem, aliases, files, nearest
 from sequary.laws.law import Verdict
 from sequary.laws.run import check

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from sequary.core import results
+from sequary.claims import results
 from sequary.core.catalogue import PACKAGE, card, files, rows
 
 
