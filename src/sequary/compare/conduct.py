@@ -17,6 +17,10 @@ from sequary.compare.store import Store
 from sequary.compare.tell import Tell
 from sequary.compare.worker import Job
 
+MEASURING = 0.5
+"""Part of an equal share that measuring may take; with less than the rest, nothing could be learnt."""
+LEAST_S = 5.0
+"""Seconds that measuring may always take."""
 TOLERANCE = 0.9
 """Final runs are shortened only if less than this part of the time that they need is left."""
 
@@ -27,6 +31,7 @@ class Conduct:
     def __init__(self, ready: Prepared, store: Store, tell: Tell) -> None:
         self.ready, self.store, self.tell = ready, store, tell
         self.pool = Pool(ready.task, ready.options.workers)
+        self.pool.warm()
         self.results = {e.id: store.results(e.id) for e in ready.entrants}
         self.began = perf_counter()
         ran = [r["seconds"] for done in self.results.values() for name, r in done.items() if name != "probe"]
@@ -40,8 +45,14 @@ class Conduct:
         found = self.store.plan()
         if found is None:
             learners = [e for e in ready.entrants if e.kind != "floor"]
-            self._all([self._job(e, "measure", "measure") for e in learners], "measuring")
-            measured = {e.id: self.results[e.id]["measure"] for e in learners}
+            limit = max(LEAST_S, MEASURING * given.budget * given.workers / max(1, len(learners)))
+            self._all([self._job(e, "measure", "measure", limit_s=limit) for e in learners], "measuring")
+            measured = {
+                e.id: {k: v for k, v in self.results[e.id]["measure"].items() if k != "trace"} for e in learners
+            }
+            for each in measured.values():  # a process of its own costs time too
+                if "start" in each:
+                    each["start"] += each.get("start_up", 0.0)
             seconds = max(0.1 * given.budget, given.budget - self._spent())
             made, share = planning.plans(
                 ready.task,
@@ -118,7 +129,7 @@ class Conduct:
         if plan.refused or plan.steps is None or plan.final is not None or won is None:
             return
         ahead = sum(self._left(e) for e in self.ready.entrants) / self.ready.options.workers
-        last = plan.run_s  # refitting the winner comes after all others
+        last = plan.run_s * course.pace(self.results[entrant.id])  # refitting the winner comes after all others
         part = (self.ready.options.budget - self._spent() - last) / max(ahead, 1e-9)
         steps = plan.steps if part > TOLERANCE else max(LEAST, int(plan.steps * part))
         self.courses[entrant.id] = dataclasses.replace(

@@ -82,18 +82,26 @@ class Course:
         return Step(f"seed{seed}", "board", self._ask(setting, self.plan.final or self.plan.steps, seed))
 
     def left(self, done: Mapping[str, Result]) -> float:
-        """Seconds that the runs to come will take: by the plan, times what those so far took against theirs."""
-        tried = len(self.plan.settings)
+        """Seconds that the runs to come will take: by the plan, at the pace so far."""
+        return self.pace(done) * sum((n - len(_ran(prefix, done))) * seconds for prefix, n, seconds in self._stages())
+
+    def pace(self, done: Mapping[str, Result]) -> float:
+        """What runs took, as a multiple of what the plan says."""
+        ran = [(_ran(prefix, done), seconds) for prefix, _, seconds in self._stages()]
+        planned = sum(len(each) * seconds for each, seconds in ran)
+        return sum(sum(each) for each, _ in ran) / planned if planned else 1.0
+
+    def _stages(self) -> list[tuple[str, int, float]]:
+        """Prefix of the names of runs, their number, the seconds that the plan gives each."""
+        plan, tried = self.plan, len(self.plan.settings)
         counts = survivors(tried) if tried > 1 else ()
-        stages = [
-            (f"rung{r}-", n, seconds) for r, (n, seconds) in enumerate(zip(counts, self.plan.rung_s, strict=True))
-        ]
-        part = (self.plan.final or 1) / (self.plan.steps or 1) if self.plan.final else 1.0
-        planned = ahead = took = 0.0
-        for prefix, count, seconds in [*stages, ("seed", self.plan.seeds, self.plan.run_s * part)]:
-            ran = [r["seconds"] for name, r in done.items() if name.startswith(prefix)]
-            planned, took, ahead = planned + len(ran) * seconds, took + sum(ran), ahead + (count - len(ran)) * seconds
-        return ahead * (took / planned if planned else 1.0)
+        rungs = [(f"rung{r}-", n, seconds) for r, (n, seconds) in enumerate(zip(counts, plan.rung_s, strict=True))]
+        part = plan.final / plan.steps if plan.final and plan.steps else 1.0
+        return [*rungs, ("seed", plan.seeds, plan.run_s * part)]
 
     def _ask(self, setting: int, steps: int | None, seed: int) -> Ask:
         return self.ask.but(setting={**self.plan.settings[setting], **self.plan.fixed}, steps=steps, seed=seed)
+
+
+def _ran(prefix: str, done: Mapping[str, Result]) -> list[float]:
+    return [result["seconds"] for name, result in done.items() if name.startswith(prefix)]

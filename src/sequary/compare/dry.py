@@ -6,8 +6,7 @@ from typing import Any
 
 from sequary.compare import durations
 from sequary.compare.measure import Limits
-from sequary.compare.plan import RUNGS, share, survivors
-from sequary.compare.planning import REFITS
+from sequary.compare.plan import RUNGS, survivors
 from sequary.compare.prepare import Prepared
 
 OVERHEAD = 15
@@ -18,7 +17,7 @@ def outline(ready: Prepared) -> list[str]:
     """Folds, candidates with their settings and size, and the time that all takes."""
     given = ready.options
     learners = [e for e in ready.entrants if e.kind != "floor"]
-    each = share(given.budget, given.workers, len(learners), REFITS)
+    each = given.budget * given.workers / len(learners)
     roles = [f.role for f in ready.folds]
     lines = [
         f"folds: {roles.count('choice')} choice origins ({ready.folds[0].origin} …), "

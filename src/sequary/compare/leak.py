@@ -23,7 +23,7 @@ from sequary.data.panel import Forecast, Panel
 Floats = NDArray[np.float64]
 
 STEPS = 4
-"""Of a replay, with a look at the validation part after every second."""
+"""Of a replay, with a look at the validation part after each, so that what stops early has something to choose."""
 
 
 def perturbed(panel: Panel, origin: Origin, seed: int) -> Panel:
@@ -70,7 +70,9 @@ def _move(old: Floats, new: Floats) -> float:
 
 def probe(entrant: Entrant, panel: Panel, folds: Folds, ask: Ask) -> list[float]:
     """For each origin, the greatest move of the entrant's forecasts when everything after it is another."""
-    ask = ask.but(setting={**ask.setting, **entrant.light()}, steps=STEPS if entrant.trained else None, evaluations=2)
+    ask = ask.but(
+        setting={**ask.setting, **entrant.light()}, steps=STEPS if entrant.trained else None, evaluations=STEPS
+    )
     found: list[float] = []
     for origins in (folds.choice, folds.board):
         _, true = forecasts(entrant, panel, origins[0], origins, ask)

@@ -74,11 +74,6 @@ def halving(settings: list[dict[str, Any]], costs: Costs, share: float, seeds: i
     return 1, steps
 
 
-def share(budget: float, workers: int, learners: int, refits: float = 0.0) -> float:
-    """Core-seconds of one candidate. `refits`: the part of a share that one final run takes, done once more at the end."""
-    return budget * workers / max(1, learners) / (1 + workers * refits / max(1, learners))
-
-
 def load(table: Mapping[str, Any]) -> Plan:
     """Of the JSON that `dataclasses.asdict` gave."""
     refused = table["refused"]

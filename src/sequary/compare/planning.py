@@ -7,11 +7,8 @@ from typing import Any
 
 from sequary.compare.ask import Ask
 from sequary.compare.entrants import OutOfTime
-from sequary.compare.plan import LEAST, RUNGS, Costs, Plan, halving, share
+from sequary.compare.plan import LEAST, RUNGS, Costs, Plan, halving
 from sequary.compare.task import Task
-
-REFITS = 1 / 6
-"""A final run as a part of a share, roughly: what refitting the winner takes."""
 
 
 def plans(
@@ -24,11 +21,31 @@ def plans(
     workers: int,
     seeds: int,
 ) -> tuple[dict[str, Plan], float]:
-    """A plan for each entrant, and the share (core-seconds) that each of those that learn may spend."""
+    """A plan for each entrant, and the share (core-seconds) that each of those that learn may spend.
+
+    The winner is refitted at the end, alone: as long as the longest final run is kept back for that.
+    """
+    found: dict[str, Plan] = {}
+    level = last = 0.0
+    for _ in range(2):  # the first pass finds out how long a final run is
+        found, level = _plans(task, entrants, measured, ask, seconds - last, workers, seeds)
+        last = max((plan.run_s for plan in found.values() if plan.steps), default=0.0)
+    return found, level
+
+
+def _plans(
+    task: Task,
+    entrants: Sequence[Any],
+    measured: Mapping[str, Mapping[str, Any]],
+    ask: Ask,
+    seconds: float,
+    workers: int,
+    seeds: int,
+) -> tuple[dict[str, Plan], float]:
     found = {e.id: Plan(settings=[{}], steps=None, seeds=1) for e in entrants if e.kind == "floor"}
     found |= {name: plan for name, each in measured.items() if (plan := _refused(each)) is not None}
     learners = [e for e in entrants if e.id not in found]
-    level = share(seconds, workers, len(learners), REFITS if any(e.trained for e in learners) else 0.0)
+    level = seconds * workers / max(1, len(learners))
     rivals = [e for e in learners if not e.trained]
     spent = 0.0
     for entrant in rivals:
@@ -37,8 +54,8 @@ def plans(
     systems = [e for e in learners if e.trained]
     if systems:  # what rivals leave of their shares
         level += (len(rivals) * level - spent) / len(systems)
-    found |= {e.id: _system(e, measured[e.id], ask, level, seeds) for e in systems}
-    return found, level
+        level = min(level, seconds)  # the runs of one candidate do not all run side by side
+    return found | {e.id: _system(e, measured[e.id], ask, level, seeds) for e in systems}, level
 
 
 def _refused(measured: Mapping[str, Any]) -> Plan | None:

@@ -45,6 +45,13 @@ class Pool:
         else:
             self.context = multiprocessing.get_context("spawn")
 
+    def warm(self) -> None:
+        """Load what workers need, before any clock runs."""
+        process = self.context.Process(target=_nothing)
+        with _plain_main(), _one_thread():
+            process.start()
+        process.join()
+
     def run(self, jobs: Next, ended: Ended, tick: Callable[[], None] = lambda: None) -> None:
         running: dict[int, Running] = {}
         try:
@@ -56,6 +63,9 @@ class Pool:
                     done = running.pop(sentinel)  # pyright: ignore[reportArgumentType]
                     done.process.join()
                     ended(done.job, self._result(done))
+                for each in running.values():
+                    if perf_counter() - each.began > each.job.limit_s:
+                        each.process.kill()
                 tick()
         finally:
             for left in running.values():
@@ -69,21 +79,30 @@ class Pool:
                 return
             if job.file in busy or (running and job.need_mb > free_mb()):
                 continue
-            process = self.context.Process(target=worker.main, args=(self.task, job))
+            process, began = self.context.Process(target=worker.main, args=(self.task, job)), perf_counter()
             job.file.unlink(missing_ok=True)
             with _plain_main(), _one_thread():
                 process.start()
-            running[process.sentinel] = Running(job, process, perf_counter())
+            running[process.sentinel] = Running(job, process, began)
 
     def _result(self, done: Running) -> dict[str, Any]:
+        seconds = perf_counter() - done.began
         if done.job.file.exists():
-            return json.loads(done.job.file.read_text(encoding="utf-8"))
+            found = json.loads(done.job.file.read_text(encoding="utf-8"))
+            return {**found, "start_up": seconds - found["seconds"], "seconds": seconds}
         code = done.process.exitcode or 0
         how = f"killed by signal {-code}" if code < 0 else f"ended with status {code} and no result"
         why = ", as the system does when memory runs out" if code == -9 else ""
-        found = {"error": f"its process was {how}{why}", "seconds": perf_counter() - done.began, "memory_mb": 0.0}
+        limit = done.job.limit_s
+        said = {"error": f"its process was {how}{why}"}
+        if seconds > limit:
+            said = {"refused": ("out of time", f"measuring alone took more than {limit:.1f} s; raise --budget")}
+        found = {**said, "seconds": seconds, "memory_mb": 0.0}
         write_atomic(done.job.file, json.dumps(found))
         return found
+
+
+def _nothing() -> None: ...
 
 
 @contextlib.contextmanager

@@ -125,7 +125,7 @@ def _folds(panel: Panel, horizon: int) -> tuple[Panel, folds.Folds, tuple[str, .
     """The origins; a channel of a single series that begins after the first of them is left out, and named."""
     found = folds.make(panel, horizon)
     first = found.origins[0]
-    if len(panel.series) > 1:
+    if len(panel.series) != 1:
         return panel, found, ()
     one = panel.series[0]
     begins = np.where(np.isfinite(one.values).any(axis=0), np.isfinite(one.values).argmax(axis=0), len(one))

@@ -75,8 +75,8 @@ def conduct(ready: Prepared, tell: Tell = QUIET) -> Board:
     note = store.open()
     if note:
         tell.say(note)
-    began = perf_counter()
     work = Conduct(ready, store, tell)
+    began = perf_counter()
     work.measure()
     work.train()
     trained = perf_counter() - began

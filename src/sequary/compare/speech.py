@@ -153,7 +153,8 @@ class TextTask:
         )
 
     def probe(self, entrant: Any, ask: Ask) -> list[float]:
-        ask = ask.but(steps=STEPS if entrant.trained else None, evaluations=2)
+        light = {"precision": "full", "batch": 4, "context": 64} if entrant.trained else {}
+        ask = ask.but(setting=light, steps=STEPS if entrant.trained else None, evaluations=STEPS)
         found: list[float] = []
         for each in ("choice", "board"):
             first, *_ = here = [o for o, r in zip(self.origins, self.roles, strict=True) if r == each]
@@ -190,7 +191,7 @@ def lay(text: Bytes, horizon: int | None) -> tuple[int, tuple[int, ...], tuple[F
     """Block, origins and folds: as many as of a table, blocks of an equal size or of `horizon` bytes."""
     held = int((1 - TRAIN_SHARE) * len(text))
     count = MOST if horizon is None else min(MOST, max(2, held // horizon))
-    block = min(held // count, 20_000) if horizon is None else horizon
+    block = min(held // count, 4096) if horizon is None else horizon
     origins = tuple(len(text) - (count - i) * block for i in range(count))
     folds = tuple(Fold(origin=str(o), role=role(i, count), horizon=block) for i, o in enumerate(origins))
     return block, origins, folds

@@ -70,7 +70,7 @@ class SystemEntrant:
         return settings_of(self.system)
 
     def light(self) -> dict[str, Any]:
-        return {}
+        return {"precision": "full", "batch": 4}
 
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Trained:
         return Trained(self.fit(known(panel, origin)[0], ask))

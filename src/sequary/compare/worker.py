@@ -33,8 +33,8 @@ class Job:
     limits: Limits = Limits()
     folder: Path | None = None
     need_mb: float = 0.0
-    weight: float = 0.0
-    """Predicted seconds."""
+    limit_s: float = float("inf")
+    """Wall seconds after which it is stopped."""
 
 
 def main(task: Task, job: Job) -> None:

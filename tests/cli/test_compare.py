@@ -1,0 +1,99 @@
+"""`sequary compare` as it is typed: the plan, the talk, the exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sequary.cli.main import main
+from tests.compare.tables import monthly
+
+
+@pytest.fixture(name="table")
+def _table(tmp_path: Path) -> Path:
+    monthly().write_csv(tmp_path / "table.csv")
+    return tmp_path / "table.csv"
+
+
+def test_dry_run_says_the_plan_and_does_nothing(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sequary.train import loop
+
+    monkeypatch.setattr(loop, "fit", lambda *_, **__: pytest.fail("a dry run trains nothing"))
+    out = tmp_path / "out"
+    assert main(["compare", str(table), "--horizon", "6", "--budget", "1m", "--dry-run", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "monthly" in said
+    assert "choice origins" in said
+    assert "dlinear: " in said
+    assert "parameters, about" in said
+    assert "time: about" in said
+    assert not out.exists()
+
+
+def test_json_is_the_board_and_nothing_else(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    words = ["compare", str(table), "--horizon", "6", "--budget", "5s", "--systems", "nlinear", "--seeds", "1"]
+    assert main([*words, "--out", str(out), "--json", "--level", "80"]) == 0
+    said = capsys.readouterr()
+    board = json.loads(said.out)
+    assert board == json.loads((out / "board.json").read_text())
+    assert {"data", "task", "folds", "candidates", "floors", "leak", "ties", "verdict", "manifest"} <= board.keys()
+    assert "coverage_80" in board["candidates"][0]["metrics"]
+    assert "coverage_95" not in board["candidates"][0]["metrics"]
+    assert "backtest" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--horizon", "0"], "horizon=0"),
+        (["--horizon", "6", "--systems", "patchtsd"], "did you mean patchtst"),
+        (["--horizon", "6", "--budget", "soon"], "5m or 1h30m"),
+        ([], "how far ahead"),
+    ],
+)
+def test_nonsense_is_one_line_on_standard_error(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
+    assert main(["compare", str(table), *words, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert line in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert "Traceback" not in said.err
+
+
+def test_an_output_that_cannot_be_written(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    assert main(["compare", str(table), "--horizon", "6", "--systems", "dlinear", "--out", str(out)]) == 3
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_text_with_a_floor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog. " * 400)
+    assert (
+        main(
+            [
+                "compare",
+                str(text),
+                "--budget",
+                "4s",
+                "--systems",
+                "gpt",
+                "--max-params",
+                "10",
+                "--out",
+                str(tmp_path / "o"),
+            ]
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "bits per byte" in said
+    assert "over parameters" in said
+    assert "6-gram" in said

@@ -1,0 +1,179 @@
+"""Whole comparisons on small tables: what is on the board, what is written, and who fails without stopping the rest."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sequary
+from sequary.compare.board import Board, Candidate
+from sequary.compare.options import BadArgument
+from sequary.compare.report import json_text
+from sequary.compare.run import compare
+from sequary.core.catalogue import UnknownSystem
+from sequary.core.files import OutputError
+from sequary.data.errors import DataError
+from tests.compare.tables import monthly, own
+
+FRAME = monthly()
+
+
+@pytest.fixture(scope="module", name="made")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
+    """One comparison with everything that can go wrong with a candidate."""
+    folder = tmp_path_factory.mktemp("run")
+    files = [
+        own(folder, "mine.py", "pass"),
+        own(folder, "raises.py", "raise RuntimeError('no such thing')"),
+        own(folder, "dies.py", "os.kill(os.getpid(), 9)"),
+        own(folder, "nan.py", "return self.map(hidden[:, :, 0]).transpose(1, 2) / (0.0 if not self.training else 1.0)"),
+    ]
+    out = folder / "out"
+    board = compare(FRAME, horizon=6, budget="12s", systems=["dlinear", *files], seeds=2, out=out)
+    return board, out
+
+
+def of(board: Board, name: str) -> Candidate:
+    return next(c for c in board.candidates if c.id.endswith(name))
+
+
+def test_floors_and_rivals_are_always_there(made: tuple[Board, Path]) -> None:
+    ids = [c.id for c in made[0].candidates]
+    assert made[0].floors == ["last-value", "seasonal-naive", "drift"]
+    assert {*made[0].floors, "gradient-boosting", "dlinear"} <= set(ids)
+    assert of(made[0], "seasonal-naive").metrics["mase"] < of(made[0], "last-value").metrics["mase"]
+
+
+def test_a_users_own_file_works_in_a_worker(made: tuple[Board, Path]) -> None:
+    mine = of(made[0], "mine.py")
+    assert mine.status == "ok"
+    assert mine.params > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("raises.py", "RuntimeError: no such thing (raises.py, line"), ("dies.py", "killed by signal 9"), ("nan.py", "")],
+)
+def test_a_crash_is_reported_and_stops_nobody(made: tuple[Board, Path], name: str, words: str) -> None:
+    broken = of(made[0], name)
+    assert broken.status == "crashed"
+    assert words in (broken.error or "")
+    assert broken.metrics == {}
+    assert broken in made[0].candidates[-3:]
+
+
+def test_numbers_hang_together(made: tuple[Board, Path]) -> None:
+    board = made[0]
+    scored = [c for c in board.candidates if c.metrics]
+    assert [c.metrics["mase"] for c in scored] == sorted(c.metrics["mase"] for c in scored)
+    judged = [f for f in board.folds if f.role == "board"]
+    for c in scored:
+        assert len(c.by_fold) == len(judged)
+        assert math.isclose(float(np.mean(c.by_fold)), c.metrics["mase"], rel_tol=1e-9)
+        assert 0 <= c.metrics["coverage_80"] <= c.metrics["coverage_95"] <= 1
+        assert c.latency_ms > 0
+    trained = of(board, "dlinear")
+    assert trained.rungs
+    assert trained.curve
+    assert trained.spread["mase"].keys() == {"seeds", "folds"}
+    assert [p.other for p in board.ties] == [c.id for c in scored[1:]]
+
+
+def test_the_probe_ran_on_every_fold_for_everyone_that_ran(made: tuple[Board, Path]) -> None:
+    board = made[0]
+    ran = [c for c in board.candidates if c.metrics]
+    assert board.leak.max_shift == 0.0
+    assert board.leak.by_fold == [0.0] * len(board.folds)
+    assert board.leak.probed >= len(ran) * len(board.folds)
+
+
+def test_the_outputs_say_the_same(made: tuple[Board, Path]) -> None:
+    board, out = made
+    assert (out / "board.json").read_text() == json_text(board)
+    with (out / "board.csv").open() as file:
+        assert [row["id"] for row in csv.DictReader(file)] == [c.id for c in board.candidates]
+    assert board.verdict.split(":")[0].split("/")[-1] in (out / "report.html").read_text()
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["plan"]["plans"]["dlinear"]["steps"] > 0
+    assert not (out / "work").exists()
+
+
+def test_the_winner_forecasts_what_follows_the_data(made: tuple[Board, Path]) -> None:
+    board, out = made
+    refit = board.manifest["refit"]
+    assert refit["candidate"] == next(c.id for c in board.candidates if c.kind == "system")
+    if refit["error"] is None:
+        found = sequary.load(out / "winner").predict(FRAME)
+        assert len(found) == 6
+        assert found["ds"].min() > FRAME["ds"].max()
+    else:  # a part of the user's own file cannot be written as data, and that is said
+        assert refit["candidate"].endswith("mine.py")
+        assert "RecipeError" in refit["error"]
+
+
+def test_limits_are_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sequary.compare.prepare.ordinary", list)
+    board = compare(
+        FRAME, horizon=6, budget="4s", systems=["dlinear", "nlinear"], seeds=1, max_params=200, out=tmp_path / "out"
+    )
+    assert of(board, "nlinear").status == "ok"
+    assert of(board, "dlinear").status == "over parameters"
+    assert "--max-params is 200" in (of(board, "dlinear").error or "")
+
+
+def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sequary.compare import footprint, measure
+    from sequary.compare.ask import Ask
+    from sequary.compare.folds import make
+    from sequary.compare.systems import SystemEntrant
+    from sequary.compare.task import ForecastTask
+    from sequary.data.tables import understand
+
+    panel, _ = understand(FRAME)
+    task, entrant = ForecastTask(panel, make(panel, 6)), SystemEntrant("itransformer", "")
+    ask = Ask(horizon=6, levels=(0.8,))
+    size = task.footprint(entrant, ask.but(setting={}))
+    assert size.memory_mb > size.params * 16 / 2**20
+    wide = task.footprint(entrant, ask.but(setting={"stages__0__train__batch": 64}))
+    assert wide.memory_mb > size.memory_mb  # activations grow with the batch
+    for module in (footprint, measure):
+        monkeypatch.setattr(module, "free_mb", lambda: 1.0)
+    found = measure.measured(task, entrant, ask, measure.Limits())
+    assert found["refused"][0] == "too large"
+    assert "1 MB are free" in found["refused"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"horizon": 0}, BadArgument, "horizon=0"),
+        ({"horizon": -3}, BadArgument, "horizon=-3"),
+        ({"horizon": None}, BadArgument, "how far ahead"),
+        ({"horizon": 90}, DataError, "180 are needed|too few to backtest"),
+        ({"systems": ["patchtsd"]}, UnknownSystem, "did you mean patchtst"),
+        ({"systems": ["gla"]}, UnknownSystem, "is for text"),
+        ({"family": "poetry", "systems": None}, UnknownSystem, "no built system of family 'poetry'"),
+        ({"metric": "rmsle"}, BadArgument, "mase, mae, mse, crps"),
+        ({"budget": "soon"}, BadArgument, "5m or 1h30m"),
+        ({"seeds": 0}, BadArgument, "seeds=0"),
+        ({"levels": (80,)}, BadArgument, "between 0 and 1"),
+        ({"task": "classify"}, BadArgument, "forecast and text"),
+    ],
+)
+def test_nonsense_is_refused_with_the_mend(
+    change: dict[str, object], error: type[Exception], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=words):
+        compare(FRAME, **{"horizon": 6, "systems": ["dlinear"], "out": tmp_path / "out", **change})
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_whose_parent_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(OutputError, match=r"its parent .*file is a file"):
+        compare(FRAME, horizon=6, systems=["dlinear"], out=tmp_path / "file" / "out")
