@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -39,14 +39,10 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "ebt_type": ("default",),
     "ebt_norm": ("rms",),
     "ebt_act_func": ("silu",),
-    "normalize_initial_condition": (True,),
-    "normalize_initial_condition_only_first_step": (False,),
     "vocab_to_embed_uses_prob_dist": (False,),
-    "truncate_mcmc": (False,),
     "clamp_futures_grad": (False,),
     "absolute_clamp": (0.0,),
     "sharpen_predicted_distribution": (0.0,),
-    "soften_target_prob_dist": (0.0,),
     "contrastive_loss": (False,),
     "randomize_mcmc_num_steps": (0,),
     "num_modality_processing_mlp_layers": (1,),
@@ -60,7 +56,13 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
     for name, allowed in PLAIN.items():
         if a.get(name, allowed[0]) not in allowed:
             raise Declined(f"{name}={a[name]!r}: only {allowed[0]!r} is taken over")
+    if a.get("truncate_mcmc", False) and a.get("no_mcmc_detach", False):
+        raise Declined("truncate_mcmc=True with no_mcmc_detach: the source then drops half of the earlier steps' graph")
     width, heads = a["embedding_dim"], a["multiheaded_attention_heads"]
+    if width % (2 * heads):
+        raise Declined(f"multiheaded_attention_heads={heads}: heads of odd or unequal width in embedding_dim={width}")
+    first = 1 if a.get("normalize_initial_condition_only_first_step", False) else a["mcmc_num_steps"]
+    normed = first if a.get("normalize_initial_condition", True) else 0
     hidden = int(width * a["ffn_dim_multiplier"]) if a.get("ffn_dim_multiplier") else width
     depth = a["num_transformer_blocks"]
     model = part(
@@ -70,8 +72,9 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
             CandidateStreams, depth=depth, heads=heads, mlp=part(SwiGLU, hidden=hidden), norm=part(RMSNorm, eps=EPS)
         ),
         steps=a["mcmc_num_steps"],
-        noise=float(weights["langevin_dynamics_noise_std"]),
+        noise=max(1e-6, float(weights["langevin_dynamics_noise_std"])) if a.get("langevin_dynamics_noise") else 0.0,
         through=a.get("no_mcmc_detach", False),
+        normed=normed,
     ).build(Place(width))
     ours = renamed(weights, RULES, r"langevin_dynamics_noise_std")
     ours[f"backbone.norms.{2 * depth}.norm.weight"] = ours.pop("backbone.norms.-1.norm.weight")
@@ -92,20 +95,37 @@ def replay(loaded: EnergyModel, inputs: Mapping[str, Tensor], arguments: Mapping
     ids = inputs["ids"]
     batch, target = Batch(values=ids[:, :-1]), ids[:, 1:]
     path = loaded.refine(batch, inputs["init"].clone(), None, learn=True, jolts=inputs.get("langevin"))
-    losses = [F.cross_entropy(p.logits.flatten(0, 1), target.flatten(), ignore_index=0) for p in path]
-    loss = torch.stack(losses).mean()
-    assert isinstance(loaded.backbone, CandidateStreams)
-    ours = dict(loaded.backbone.named_parameters())
-    depth = range(arguments["num_transformer_blocks"])
-    queries = {f"transformer.layers.{i}.attention.wq.weight": ours[f"qkv.{i}.q.weight"] for i in depth}
-    asked = {
-        "alpha": loaded.alpha,
-        "embeddings.weight": loaded.tokens.table.weight,
-        "vocab_to_embed.weight": loaded.candidates.weight,
-        **queries,
-    }
-    grads = dict(zip(asked, torch.autograd.grad(loss, list(asked.values()), retain_graph=True), strict=True))
+    loss = _loss([p.logits.flatten(0, 1) for p in path], target.flatten(), arguments)
+    ours = dict(loaded.named_parameters())
+    asked = {name: ours[mine] for name, mine in _names(arguments["num_transformer_blocks"]).items()}
+    grads = torch.autograd.grad(loss, list(asked.values()), retain_graph=True, materialize_grads=True)
     order = halves(arguments["embedding_dim"], arguments["multiheaded_attention_heads"]).argsort()
-    found = {f"lossgrad.{n}": g[order] if n in queries else g for n, g in grads.items()}
+    turned = (".wq.weight", ".wk.weight")
+    found = {f"lossgrad.{n}": g[order] if n.endswith(turned) else g for n, g in zip(asked, grads, strict=True)}
     steps = {f"{what}{i}": getattr(p, what) for i, p in enumerate(path) for what in ("energy", "logits")}
     return {"loss": loss, **steps, **found}
+
+
+def _loss(logits: Sequence[Tensor], target: Tensor, a: Mapping[str, Any]) -> Tensor:
+    """Mean over inner steps, or the last one's if truncated; labels are smoothed less from step to step. Symbol 0 is padding."""
+    last = len(logits) - 1
+    soft = [a.get("soften_target_prob_dist", 0.0) * (last - i) / max(1, last) for i in range(last + 1)]
+    losses = [
+        F.cross_entropy(y, target, ignore_index=0, label_smoothing=s) for y, s in zip(logits, soft, strict=True)
+    ]
+    return losses[-1] if a.get("truncate_mcmc", False) else torch.stack(losses).mean()
+
+
+def _names(depth: int) -> dict[str, str]:
+    """Parameters of the source and ours."""
+    inside = {"attention.wq": "qkv.{}.q", "attention.wk": "qkv.{}.k", "attention.wv": "qkv.{}.v", "attention.wo": "o.{}"}
+    inside |= {f"feed_forward.{theirs}": f"mlp.{{}}.{leaf}" for theirs, leaf in (("w1", "gate"), ("w2", "down"), ("w3", "up"))}
+    layers = {
+        f"transformer.layers.{i}.{theirs}": f"backbone.{mine.format(i)}" for i in range(depth) for theirs, mine in inside.items()
+    }
+    for i in range(depth):
+        layers[f"transformer.layers.{i}.attention_norm"] = f"backbone.norms.{2 * i}.norm"
+        layers[f"transformer.layers.{i}.ffn_norm"] = f"backbone.norms.{2 * i + 1}.norm"
+    layers |= {"transformer.norm": f"backbone.norms.{2 * depth}.norm", "transformer.final_layer": "energy_of"}
+    layers |= {"embeddings": "tokens.table", "vocab_to_embed": "candidates"}
+    return {f"{theirs}.weight": f"{mine}.weight" for theirs, mine in layers.items()} | {"alpha": "alpha"}

@@ -29,7 +29,7 @@ class Diffusion(Head):
     `repeats` steps i are drawn for each token at a time; samples take `calls` steps of the chain. Temperature scales the noise.
     """
 
-    tiny = {"channels": 1, "width": 32, "depth": 1, "calls": 10}
+    tiny = {"channels": 1, "width": 16, "depth": 1, "repeats": 1, "calls": 10}
     exempt = {
         "truth": "the loss is a mean over draws (i, ε); the law repeats one draw, whose least loss is ε_θ(·, i) = ε_i for any data"
     }

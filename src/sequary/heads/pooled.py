@@ -13,6 +13,7 @@ class FirstTokenClass(Head):
     """logits = W' tanh(W h_0 + b) + b', hidden [B, T, D] -> [B, classes]; cross-entropy (BERT's pooler and classifier)."""
 
     tiny = {"classes": 3}
+    toy = {"lead": (3, 4)}
 
     def __init__(self, dim: int, *, classes: int) -> None:
         super().__init__()
@@ -25,4 +26,8 @@ class FirstTokenClass(Head):
         return F.cross_entropy(self(hidden), target, reduction="none")
 
     def sample(self, hidden: Tensor, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
-        return torch.multinomial((self(hidden) / temperature).softmax(-1), 1, generator=rng)[:, 0]
+        """[B] classes; temperature 0 takes the likeliest."""
+        logits = self(hidden)
+        if temperature == 0:
+            return logits.argmax(-1)
+        return torch.multinomial((logits / temperature).softmax(-1), 1, generator=rng)[:, 0]

@@ -13,6 +13,7 @@ class StepsHorizon(Head):
     """[B, 1, L, D] -> [B, H, C]: a linear map over time, L -> H, then one over features, D -> C; squared error."""
 
     tiny = {"context": 4, "horizon": 3, "channels": 2}
+    toy = {"lead": (3, 1, 4)}
     degree = 2
 
     def __init__(self, dim: int, *, context: int, horizon: int, channels: int) -> None:

@@ -31,7 +31,7 @@ class RecipeCase(Case):
         """Chosen by the model and any of its objectives."""
         model: type = self.recipe.model.cls  # type: ignore[assignment]
         missing = NoToy(f"no toy for models of class {model.__name__}: the recipe has no stages")
-        for stage in self.recipe.stages:
+        for stage in reversed(self.recipe.stages):  # the last one is what the system is for
             try:
                 return toy_of(model, type(stage.objective))
             except NoToy as none:

@@ -1,4 +1,4 @@
-"""Toys of models of whole series: gaps to fill, faults to find, shapes to tell apart."""
+"""Toys of models of whole series: spans to fill, faults to find."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from sequary.core.contracts import Head, Model
 from sequary.core.part import Part, part
 from sequary.core.recipe import Recipe, Stage
 from sequary.core.values import Batch
-from sequary.heads.classes import Classes
-from sequary.heads.flat import Flat
 from sequary.heads.point_scores import PointScores
 from sequary.heads.values import Values
-from sequary.laws.toys import Sizes, Toy, next_nats, spelled, unigram
+from sequary.laws.toy import Toy, spelled
+from sequary.laws.toy_data import Sizes
 from sequary.mixers.attention.full import Attention
 from sequary.mixers.mlp.dense import MLP
-from sequary.models.imputer import TINY, BlendedImputer
 from sequary.models.series import SeriesEncoder
-from sequary.objectives.classify import Classify
 from sequary.objectives.degradation import Degradation
-from sequary.objectives.imputation import HiddenValues
 from sequary.objectives.masked_values import MaskedValues
 from sequary.tokens.joint_patches import JointPatches
 from sequary.tokens.positions import LearnedPositions
@@ -83,17 +79,6 @@ def half(batch: Batch) -> float:
     return 0.5
 
 
-def shapes(rows: int, rng: torch.Generator, at: Sizes) -> Batch:
-    """Class k has a period of its own."""
-    target = torch.randint(int(at["classes"]), (rows,), generator=rng)
-    return Batch(values=sines(rows, rng, at, (4.0 + 3 * target)[:, None, None]), target=target)
-
-
-def tiny_imputer() -> Recipe:
-    model = part(BlendedImputer, channels=2, length=16, first=TINY, second=TINY)
-    return Recipe(dim=16, model=model, stages=(Stage(objective=HiddenValues()),))
-
-
 def tiny_detector() -> Recipe:
     model = part(
         SeriesEncoder,
@@ -109,11 +94,6 @@ def tiny_filler() -> Recipe:
     return Recipe(dim=16, model=steps(part(Values, outputs=2)), stages=(Stage(objective=MaskedValues()),))
 
 
-def tiny_classifier() -> Recipe:
-    model = steps(part(Flat, tokens=16, head=part(Classes, classes=3)))
-    return Recipe(dim=16, model=model, stages=(Stage(objective=Classify()),))
-
-
 def steps(head: Part[Head]) -> Part[SeriesEncoder]:
     return part(
         SeriesEncoder,
@@ -125,17 +105,6 @@ def steps(head: Part[Head]) -> Part[SeriesEncoder]:
 
 
 SERIES: tuple[Toy, ...] = (
-    Toy(
-        name="gaps",
-        models=(BlendedImputer,),
-        objectives=(HiddenValues,),
-        spec={"context": 16, "channels": 2},
-        bind=spelled,
-        batch=gaps,
-        score=missing_error,
-        floor=mean_error,
-        host=tiny_imputer,
-    ),
     Toy(
         name="faults",
         models=(SeriesEncoder,),
@@ -157,16 +126,5 @@ SERIES: tuple[Toy, ...] = (
         score=missing_error,
         floor=mean_error,
         host=tiny_filler,
-    ),
-    Toy(
-        name="shapes",
-        models=(SeriesEncoder,),
-        objectives=(Classify,),
-        spec={"context": 16, "channels": 2, "classes": 3},
-        bind=spelled,
-        batch=shapes,
-        score=next_nats,
-        floor=unigram,
-        host=tiny_classifier,
     ),
 )

@@ -64,3 +64,8 @@ def sizes(of: Any, spec: Sizes) -> Sizes:
 
     look(of.model if isinstance(of, Recipe) else of)
     return found
+
+
+def spelled(recipe: Recipe, at: Sizes) -> Recipe:
+    """Every hole by its own name."""
+    return recipe.bind(at)

@@ -30,6 +30,15 @@ def chain(rows: int, rng: torch.Generator, at: Sizes) -> Batch:
     return Batch(values=walk[:, :-1], target=walk[:, 1:], weight=torch.ones(rows, length))
 
 
+def mirrored(rows: int, rng: torch.Generator, at: Sizes) -> Batch:
+    """Each symbol of the source plus one, in reverse order; 0 starts a row."""
+    n, length = int(at["vocab"]), int(at["length"])
+    source = torch.randint(n, (rows, length), generator=rng)
+    target = ((source + 1) % n).flip(1)
+    before = torch.cat((torch.zeros_like(target[:, :1]), target[:, :-1]), 1)
+    return Batch(values=before, target=target, weight=torch.ones(rows, length), source=source)
+
+
 def next_nats(model: Model, batch: Batch) -> float:
     """−log p of the next symbol, mean, by the main head."""
     assert batch.target is not None

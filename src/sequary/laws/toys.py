@@ -21,7 +21,8 @@ from sequary.core.recipe import Recipe
 from sequary.data.panel import Frequency, Panel, Series
 from sequary.heads.points import HorizonPoints
 from sequary.laws.law import NoToy
-from sequary.laws.toy import Toy
+from sequary.laws.series_toys import SERIES
+from sequary.laws.toy import Toy, spelled
 from sequary.laws.toy_data import (
     Sizes,
     chain,
@@ -31,6 +32,7 @@ from sequary.laws.toy_data import (
     hidden_chain,
     hidden_nats,
     mean_filled,
+    mirrored,
     naive,
     next_nats,
     painted,
@@ -43,7 +45,9 @@ from sequary.laws.toy_data import (
     waves,
 )
 from sequary.models.classifier import ImageClassifier
+from sequary.models.encdec import EncoderDecoder
 from sequary.models.encoder import TokenEncoder
+from sequary.models.energy import EnergyModel
 from sequary.models.imputer import BlendedImputer
 from sequary.models.language import LanguageModel
 from sequary.models.megabyte import Megabyte
@@ -54,6 +58,7 @@ from sequary.objectives.classify import Classify
 from sequary.objectives.forecast import Forecast
 from sequary.objectives.imputation import HiddenValues
 from sequary.objectives.masked_tokens import MaskedTokens
+from sequary.objectives.refinement import Refinement
 from sequary.objectives.tokens import NextToken
 from sequary.tasks.forecasting import prepare
 from sequary.tokens.series import WholeSeries
@@ -68,11 +73,6 @@ def toy_of(model: type, objective: type | None) -> Toy:
             return toy
     named = "" if objective is None else f" with {objective.__name__}"
     raise NoToy(f"no toy for models of class {model.__name__}{named}: add one to laws/toys.py")
-
-
-def spelled(recipe: Recipe, at: Sizes) -> Recipe:
-    """Every hole by its own name."""
-    return recipe.bind(at)
 
 
 def framed(recipe: Recipe, at: Sizes) -> Recipe:
@@ -207,4 +207,27 @@ TOYS: tuple[Toy, ...] = (
         host=of("saits", GAPS),
         shuffle=scattered,
     ),
+    Toy(
+        name="mirror",
+        models=(EncoderDecoder,),
+        objectives=(NextToken,),
+        spec={"vocab": 11, "length": 8},
+        bind=spelled,
+        batch=mirrored,
+        score=next_nats,
+        floor=unigram,
+        host=tiny_language,
+    ),
+    Toy(
+        name="descended chain",
+        models=(EnergyModel,),
+        objectives=(Refinement,),
+        spec=CHAIN,
+        bind=spelled,
+        batch=chain,
+        score=next_nats,
+        floor=unigram,
+        host=of("ebwm-ebt", CHAIN),
+    ),
+    *SERIES,
 )

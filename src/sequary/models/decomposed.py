@@ -14,7 +14,7 @@ from sequary.core.ctx import Tape
 from sequary.core.part import Part, part
 from sequary.core.place import Place
 from sequary.core.values import Batch, Output
-from sequary.heads.linear_series import point_error
+from sequary.heads.given import GivenPoints
 from sequary.heads.points import HorizonPoints
 from sequary.models.forecaster import Forecaster
 from sequary.tokens.series import WholeSeries
@@ -44,7 +44,7 @@ class Decomposed(Forecasts):
         super().__init__()
         here = Place.here(place, dim)
         self.trend, self.remainder, self.kernel = trend.build(here), remainder.build(here), kernel
-        self.heads = nn.ModuleDict()
+        self.heads = nn.ModuleDict({"main": GivenPoints(dim)})
 
     def forward(self, batch: Batch, tape: Tape | None = None, rng: torch.Generator | None = None) -> Output:
         x_BCL = batch.values.transpose(1, 2)
@@ -55,10 +55,10 @@ class Decomposed(Forecasts):
         return Output(self.trend.mean(self.trend(slow)) + self.remainder.mean(self.remainder(fast)))
 
     def loss(self, output: Output, target: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        return point_error(output.hidden, target, 2)
+        return self.head.loss(output.hidden, target, rng)
 
     def mean(self, output: Output) -> Tensor:
-        return output.hidden
+        return self.head.mean(output.hidden)
 
     def quantiles(self, output: Output, levels: Sequence[float]) -> Tensor:
         raise NotImplementedError("a sum of two point forecasts has no quantiles")

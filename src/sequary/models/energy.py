@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sequary.backbones.candidate_streams import CandidateStreams
-from sequary.core.contracts import Backbone, Model
+from sequary.core.contracts import Model
 from sequary.core.ctx import Ctx, Tape
 from sequary.core.part import Part, part
 from sequary.core.place import Place
@@ -39,8 +39,10 @@ class EnergyModel(Model):
     `steps` of descent with the learned step size `alpha` (at least 1e-4), from `spread` times normal noise of `rng`; `noise` is
     the deviation of Langevin noise before each step. Candidates enter through a map V -> D of their own.
     `through`: gradients flow from one inner step to the next; otherwise each is learnt for itself.
+    `normed`: how many steps, from the first, make a distribution of the logits (all, if not given); the others take them raw.
     """
 
+    exempt = {"half": "y ← p − α ∂E/∂p: rounding of the slope in bfloat16 is carried on by every step of descent"}
     tiny = {"vocab": 11, "backbone": part(CandidateStreams, depth=1, heads=2)}
 
     def __init__(
@@ -48,17 +50,19 @@ class EnergyModel(Model):
         dim: int,
         *,
         vocab: int,
-        backbone: Part[Backbone],
+        backbone: Part[CandidateStreams],
         steps: int = 2,
         alpha: float = 1.0,
         noise: float = 0.0,
         spread: float = 1.0,
         through: bool = False,
+        normed: int | None = None,
         place: Place | None = None,
     ) -> None:
         super().__init__()
         here = Place.here(place, dim)
         self.vocab, self.steps, self.noise, self.spread, self.through = vocab, steps, noise, spread, through
+        self.normed = steps if normed is None else normed
         self.tokens = part(Embedding, vocab=vocab).build(here)
         self.candidates = nn.Linear(vocab, dim, bias=False)
         self.backbone = backbone.build(here)
@@ -68,7 +72,7 @@ class EnergyModel(Model):
 
     def forward(self, batch: Batch, tape: Tape | None = None, rng: torch.Generator | None = None) -> Output:
         """Without an `rng` the descent starts at zero logits."""
-        path = self.refine(batch, self.start(batch, rng), rng, learn=torch.is_grad_enabled() and self.training)
+        path = self.refine(batch, self.start(batch, rng), rng, learn=torch.is_grad_enabled())
         return Output(path[-1].logits, extra={"energy": torch.stack([p.energy for p in path])})
 
     def start(self, batch: Batch, rng: torch.Generator | None) -> Tensor:
@@ -79,11 +83,10 @@ class EnergyModel(Model):
 
     def energy(self, batch: Batch, candidate_BSV: Tensor) -> Tensor:
         """[B, S]: low where the candidate, a distribution over symbols, fits its context."""
-        mask = batch.token_mask
         positions = batch.ctx().position_ids(batch.values.shape[0], batch.values.shape[1], batch.values.device)
-        streams = torch.cat((self.tokens(batch.values, positions), self.candidates(candidate_BSV)), 1)
-        hidden = self.backbone(streams, Ctx(mask=None if mask is None else torch.cat((mask, mask), 1)))[0].x
-        return self.energy_of(hidden[:, batch.values.shape[1] :])[..., 0]
+        true = self.tokens(batch.values, positions)
+        hidden = self.backbone(true, self.candidates(candidate_BSV), Ctx(mask=batch.token_mask))
+        return self.energy_of(hidden)[..., 0]
 
     def refine(
         self,
@@ -103,7 +106,7 @@ class EnergyModel(Model):
                 if not logits_BSV.requires_grad:
                     logits_BSV.requires_grad_()
                 jolted = logits_BSV + self._jolt(logits_BSV, rng, None if jolts is None else jolts[step])
-                candidate = jolted.softmax(-1)
+                candidate = jolted.softmax(-1) if step < self.normed else jolted
                 energy = self.energy(batch, candidate)
                 (slope,) = torch.autograd.grad(energy.sum(), candidate, create_graph=learn)
                 logits_BSV = candidate - self.alpha.clamp(min=SMALLEST_STEP) * slope

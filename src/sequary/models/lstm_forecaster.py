@@ -61,7 +61,7 @@ class LSTMForecaster(Forecasts):
         known = over(static, 0, look) + over(batch.past, 0, look) + over(batch.future, 0, look)
         _, state = self.encoder(torch.cat((own, *known), -1))
         ahead = over(static, look, look + self.horizon) + over(batch.future, look, look + self.horizon)
-        blank = own.new_zeros(len(own), self.horizon, 1)
+        blank = own.new_ones(len(own), self.horizon, 1)
         hidden, _ = self.decoder(torch.cat(ahead, -1) if ahead else blank, state)
         return Output(hidden.unflatten(0, (-1, channels)).transpose(1, 2), scale)
 

@@ -15,6 +15,12 @@ from sequary.core.values import Batch, Output
 from sequary.heads.patches import PatchValues
 
 
+def drawn(rows: int, rng: torch.Generator) -> Batch:
+    """Patches of the tiny model's sizes."""
+    x = torch.randn(rows, 5, 8, generator=rng)
+    return Batch(values=x, target=x)
+
+
 class PatchEncoder(Model):
     """values [B, N, C·P] (patches of all channels side by side) -> hidden [B, C, N, D]: channels are rows of their own.
 
@@ -22,6 +28,7 @@ class PatchEncoder(Model):
     forecaster's, on patches that do not overlap, some of them set to zero.
     """
 
+    toy = {"batch": drawn}
     tiny = {
         "channels": 2,
         "patch": 4,

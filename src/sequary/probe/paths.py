@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from sequary.backbones.stack import Stack
 from sequary.blocks.norms import NoNorm
 from sequary.blocks.prenorm import PreNorm
 from sequary.core.contracts import Model
 from sequary.core.ctx import Tape
+from sequary.core.part import part
+from sequary.core.recipe import Recipe, Stage
 from sequary.core.values import Batch, Reading
+from sequary.heads.pooled import FirstTokenClass
 from sequary.mixers.attention.full import Attention
+from sequary.models.text_classifier import TextClassifier
+from sequary.objectives.classify import Classify
+from sequary.tokens.symbols import Embedding
 
 Path = tuple[int | None, ...]
 """A head for each layer; None is the skip."""
@@ -49,10 +57,23 @@ def layers(model: Model) -> list[Attention]:
     return found
 
 
+def attention_alone() -> Recipe:
+    """The smallest host: two layers of attention and skips."""
+    block = part(PreNorm, parts=(part(Attention, heads=2, bias=False),), norm=part(NoNorm))
+    model = part(
+        TextClassifier,
+        tokens=part(Embedding, vocab=5, positions=40),
+        backbone=part(Stack, depth=2, blocks=(block,)),
+        head=part(FirstTokenClass, classes=2),
+    )
+    return Recipe(dim=16, model=model, stages=(Stage(objective=Classify()),))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Paths:
     """The reading's tensors: "0-skip-1" and so on, a path's share [B, T, D] of the last layer's output; all paths if none named."""
 
+    toy: ClassVar[Mapping[str, Any]] = {"host": attention_alone}
     paths: tuple[Path, ...] = ()
 
     @torch.no_grad()

@@ -16,6 +16,7 @@ class RevIN(Windows):
     """x' = (x − mean) / √(var + eps) · w + b by channel; its inverse maps forecasts back. Mean and variance carry no gradient."""
 
     tiny = {"channels": 2}
+    toy = {"bound": 1e-9}  # the published inverse divides by weight + 1e-10
 
     def __init__(self, dim: int, *, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
@@ -35,6 +36,7 @@ class RevINLast(Windows):
     """
 
     tiny = {"channels": 2}
+    toy = {"bound": 1e-9}  # the published inverse divides by weight + 1e-10
 
     def __init__(self, dim: int, *, channels: int | None, eps: float = 1e-5) -> None:
         super().__init__()

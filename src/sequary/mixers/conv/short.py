@@ -31,7 +31,6 @@ class ShortConv(Recurrent):
     """y_t = b + Σ_{j<K} w_j x_{t-j}, K = `taps`; `weight` [D, K], its last column meets the current token."""
 
     cost = 1.0
-    exempt = {"forms": "∂y/∂x = w: the map is linear, so it has no second derivative"}
 
     def __init__(self, dim: int, *, taps: int = 4, bias: bool = True) -> None:
         super().__init__()
