@@ -103,7 +103,7 @@ def _model(a: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MaskedLatents
     channels = a["vae_embed_dim"] * a["patch_size"] ** 2
     made = part(
         MaskedLatents,
-        classes=a["class_num"],
+        classes=len(weights["class_emb.weight"]),
         channels=channels,
         cells=(a["img_size"] // a["vae_stride"] // a["patch_size"]) ** 2,
         buffer=a["buffer_size"],

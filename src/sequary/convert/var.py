@@ -70,8 +70,13 @@ CHUNKS = (4, 2, 0, 5, 3, 1)
 """Ours: shift, scale, gate of attention, then of the feed-forward; theirs: both gates, both scales, both shifts."""
 
 
-def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MultiScaleVQ | Tokenized:
-    """The sizes of the convolutions are read off the weights; `group_norm_groups` is 32 as in the source unless given."""
+def load(
+    source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> MultiScaleVQ | Tokenized | NextScale:
+    """The sizes of the convolutions are read off the weights; `group_norm_groups` is 32 as in the source unless given.
+
+    Weights of `VAR` without a tokenizer (no `vae.…`) give the prior alone.
+    """
     if source.startswith("VQVAE"):
         scales = tuple(arguments["v_patch_nums"])
         made = _tokenizer(arguments, weights, scales).build(Place(1))
@@ -80,11 +85,13 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
         raise Declined(f"top_k={arguments['top_k']}: draws from the source's own generator; 1 is greedy")
     vae = {k.removeprefix("vae."): v for k, v in weights.items() if k.startswith("vae.")}
     scales = tuple(arguments["patch_nums"])
-    model = part(Tokenized, tokenizer=_tokenizer(arguments, vae, scales), prior=_prior(arguments, scales))
-    ours = {f"tokenizer.{k}": v for k, v in _tokenizer_weights(vae).items()}
-    rest = {k: v for k, v in weights.items() if not k.startswith("vae.")}
-    made = model.build(Place(arguments["embed_dim"]))
-    return fill(made, ours | {f"prior.{k}": v for k, v in _prior_weights(rest, arguments["depth"]).items()})
+    prior, at = _prior(arguments, scales), Place(arguments["embed_dim"])
+    ours = _prior_weights({k: v for k, v in weights.items() if not k.startswith("vae.")}, arguments["depth"])
+    if not vae:
+        return fill(prior.build(at), ours)
+    model = part(Tokenized, tokenizer=_tokenizer(arguments, vae, scales), prior=prior).build(at)
+    both = {"tokenizer": _tokenizer_weights(vae), "prior": ours}
+    return fill(model, {f"{half}.{k}": v for half, tensors in both.items() for k, v in tensors.items()})
 
 
 def _tokenizer(a: Mapping[str, Any], weights: Mapping[str, Tensor], scales: tuple[int, ...]) -> Part[MultiScaleVQ]:
@@ -162,10 +169,12 @@ def _prior_weights(weights: Mapping[str, Tensor], depth: int) -> dict[str, Tenso
 
 
 def replay(
-    loaded: MultiScaleVQ | Tokenized, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]
+    loaded: MultiScaleVQ | Tokenized | NextScale, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]
 ) -> dict[str, Tensor]:
     if isinstance(loaded, MultiScaleVQ):
         return _replay_tokenizer(loaded, inputs["img"])
+    if isinstance(loaded, NextScale):
+        raise Declined("weights without vae.…: generation needs the tokenizer")
     prior, tokenizer, label = loaded.prior, loaded.tokenizer, inputs["label"]
     assert isinstance(prior, NextScale)
     values = torch.cat((inputs["x"].new_zeros(len(label), prior.first, inputs["x"].shape[-1]), inputs["x"]), 1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sequary.core.values import Batch
-from sequary.models.tokenized import Prior
+from sequary.models.prior import Prior
 
 
 class Guidance(Protocol):

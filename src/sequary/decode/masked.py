@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from sequary.core.contracts import Model
+from sequary.core.part import part
+from sequary.core.recipe import Recipe
 from sequary.core.values import Batch, Sample
 from sequary.decode.guidance import UNGUIDED, Growing, Guidance
 from sequary.heads.diffusion import Diffusion
 from sequary.models.masked_latents import MaskedLatents
-from sequary.models.tokenized import tokenized
+from sequary.models.tokenized import Tokenized, tokenized
 from sequary.orders.masked import Masked
+from sequary.tokens.image_vae import ImageVAE
 
 DrawLatents = Callable[[Tensor, Tensor | None, float], Tensor]
 """(z [B, n, D] with the class, the same without it or None, weight of the guidance) -> [B, n, channels]."""
+
+
+def host() -> Recipe:
+    """A tiny model for the laws."""
+    return Recipe(
+        dim=16,
+        model=part(
+            Tokenized, tokenizer=part(ImageVAE, **ImageVAE.tiny), prior=part(MaskedLatents, **MaskedLatents.tiny)
+        ),
+    )
+
+
+def prompt(rows: int) -> Batch:
+    return Batch(values=torch.zeros(rows, 0), cond=torch.arange(rows) % 4)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,6 +45,8 @@ class MaskedGroups:
     Guidance grows with what is known after an iteration, the last cell never counted. Trace: the cells and latents of each.
     """
 
+    toy: ClassVar[Mapping[str, Any]] = {"host": host, "prompt": prompt}
+    tiny: ClassVar[Mapping[str, Any]] = {"grid": (2, 2)}
     grid: tuple[int, ...]
     order: Masked = Masked()
     guidance: Guidance = Growing(3.0)

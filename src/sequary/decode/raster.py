@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from sequary.core.contracts import Model
+from sequary.core.part import part
+from sequary.core.recipe import Recipe
 from sequary.core.values import Batch, Sample
 from sequary.decode.choice import Choice, Drawn
 from sequary.decode.guidance import Guidance, PowerCosine, doubled, guided
-from sequary.models.tokenized import tokenized
+from sequary.models.permuted import PermutedCodes
+from sequary.models.tokenized import Tokenized, tokenized
 from sequary.orders.permuted import Permuted
+from sequary.tokens.vq import VQ
+
+
+def host() -> Recipe:
+    """A tiny model for the laws."""
+    return Recipe(
+        dim=16, model=part(Tokenized, tokenizer=part(VQ, **VQ.tiny), prior=part(PermutedCodes, **PermutedCodes.tiny))
+    )
+
+
+def prompt(rows: int) -> Batch:
+    return Batch(values=torch.zeros(rows, 0), cond=torch.arange(rows) % 4)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CodeByCode:
     """Images [B, C, H, W] of the prompt's classes, in the order's plan at the end of training: raster. Trace: codes and logits."""
 
+    toy: ClassVar[Mapping[str, Any]] = {"host": host, "prompt": prompt}
+    tiny: ClassVar[Mapping[str, Any]] = {"grid": (2, 2)}
     grid: tuple[int, ...]
     order: Permuted = Permuted()
     choice: Choice = Drawn()

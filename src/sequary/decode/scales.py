@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from sequary.core.contracts import Model
+from sequary.core.part import part
+from sequary.core.recipe import Recipe
 from sequary.core.values import Batch, Sample
 from sequary.decode.choice import Choice, Drawn
 from sequary.decode.guidance import Growing, Guidance, doubled, guided
 from sequary.models.next_scale import NextScale
-from sequary.models.tokenized import tokenized
+from sequary.models.tokenized import Tokenized, tokenized
 from sequary.tokens.multiscale_vq import MultiScaleVQ
+
+
+def host() -> Recipe:
+    """A tiny model for the laws."""
+    return Recipe(
+        dim=16,
+        model=part(
+            Tokenized, tokenizer=part(MultiScaleVQ, **MultiScaleVQ.tiny), prior=part(NextScale, **NextScale.tiny)
+        ),
+    )
+
+
+def prompt(rows: int) -> Batch:
+    return Batch(values=torch.zeros(rows, 0), cond=torch.arange(rows) % 4)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScaleByScale:
     """Images [B, C, H, W] of the prompt's classes (`cond`; values only give the number of rows). Trace: codes and logits by scale."""
 
+    toy: ClassVar[Mapping[str, Any]] = {"host": host, "prompt": prompt}
     choice: Choice = Drawn()
     guidance: Guidance = Growing(2.5)
 

@@ -16,7 +16,7 @@ from sequary.core.values import Batch, Output
 from sequary.heads.diffusion import Diffusion
 from sequary.mixers.attention.full import Attention
 from sequary.mixers.mlp.dense import MLP
-from sequary.models.tokenized import Prior, class_table, places
+from sequary.models.prior import Prior, class_table, places
 
 NORM = part(LayerNorm, eps=1e-6)
 BLOCK = part(PreNorm, parts=(part(Attention, heads=2), part(MLP)), norm=NORM)
@@ -32,12 +32,12 @@ class MaskedLatents(Prior):
 
     tiny = {
         "classes": 3,
-        "channels": 2,
-        "cells": 6,
+        "channels": 4,
+        "cells": 4,
         "buffer": 2,
         "encoder": part(Stack, depth=1, blocks=(BLOCK,), norm=NORM),
         "decoder": part(Stack, depth=1, blocks=(BLOCK,), norm=NORM),
-        "head": part(Diffusion, channels=2, width=16, depth=1, calls=4),
+        "head": part(Diffusion, channels=4, width=16, depth=1, calls=4),
     }
 
     def __init__(

@@ -18,7 +18,7 @@ from sequary.core.values import Batch, Output
 from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.normed import NormedAttention
 from sequary.mixers.mlp.tanh_gelu import TanhMLP
-from sequary.models.tokenized import Prior, class_table, places
+from sequary.models.prior import Prior, class_table, places
 from sequary.orders.scales import Scales
 
 BLOCK = part(AdaLN, parts=(part(NormedAttention, heads=2), part(TanhMLP)))

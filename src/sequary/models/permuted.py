@@ -20,7 +20,7 @@ from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.normed import NormedAttention
 from sequary.mixers.attention.query_key import Normed
 from sequary.mixers.mlp.dense import MLP
-from sequary.models.tokenized import Prior, class_table, places
+from sequary.models.prior import Prior, class_table, places
 
 BLOCK = part(AdaLN, parts=(part(NormedAttention, heads=2, normal=part(Normed)), part(MLP)))
 PREFIX = 2
@@ -48,7 +48,7 @@ class PermutedCodes(Prior):
     tiny = {
         "classes": 3,
         "vocab": 11,
-        "cells": 6,
+        "cells": 4,
         "backbone": part(Stack, depth=1, blocks=(BLOCK,)),
         "head": part(Categorical, vocab=11, bias=True),
     }

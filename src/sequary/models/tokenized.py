@@ -9,30 +9,20 @@ from torch import Tensor, nn
 
 from sequary.core.contracts import Model
 from sequary.core.ctx import Ctx, Tape
-from sequary.core.part import Part
+from sequary.core.part import Part, part
 from sequary.core.place import Place
 from sequary.core.state import State
 from sequary.core.values import Batch, Output
+from sequary.models.permuted import PermutedCodes
+from sequary.models.prior import Prior
 from sequary.tokens.images import ImageTokenizer
-
-
-class Prior(Model):
-    """values = what the tokenizer's `inputs` gives -> hidden [B, T, D], whose head reads at t the token *at* t.
-
-    `batch.cond` [B] holds classes 0 … `classes` − 1; `classes` itself means none, and so does no `cond`.
-    """
-
-    classes: int
-
-    def condition(self, batch: Batch) -> Tensor:
-        """[B] classes."""
-        if batch.cond is not None:
-            return batch.cond
-        return torch.full((batch.values.shape[0],), self.classes, device=batch.values.device)
+from sequary.tokens.vq import VQ
 
 
 class Tokenized(Model):
     """values: images [B, C, H, W], or what the prior reads of their tokens -> the prior's hidden vectors."""
+
+    tiny = {"tokenizer": part(VQ, **VQ.tiny), "prior": part(PermutedCodes, **PermutedCodes.tiny)}
 
     def __init__(
         self, dim: int, *, tokenizer: Part[ImageTokenizer], prior: Part[Prior], place: Place | None = None
@@ -66,15 +56,3 @@ def tokenized(model: Model) -> Tokenized:
     if not isinstance(model, Tokenized):
         raise TypeError(f"{type(model).__name__} has no tokenizer and prior; this wants models.tokenized:Tokenized")
     return model
-
-
-def class_table(classes: int, dim: int) -> nn.Embedding:
-    """One vector for each class, and a last one for none."""
-    table = nn.Embedding(classes + 1, dim)
-    nn.init.normal_(table.weight, std=0.02)
-    return table
-
-
-def places(*shape: int) -> nn.Parameter:
-    """Learnt positions."""
-    return nn.Parameter(torch.randn(*shape) * 0.02)

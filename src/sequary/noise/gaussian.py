@@ -62,7 +62,7 @@ class Gaussian:
 
     def chain(self, n: int, device: torch.device | None = None) -> Steps:
         """`n` of the steps, evenly spread, first and last included (one: the first), with variances of their own."""
-        return chain(self, tuple(spread(self.count, n)), device or torch.device("cpu"))
+        return chain(self, n, device or torch.device("cpu"))
 
     def only(self, numbers: Sequence[int], device: torch.device | None = None) -> Steps:
         """The steps of these numbers."""
@@ -93,14 +93,14 @@ def spread(count: int, n: int) -> list[int]:
 
 
 @functools.lru_cache(maxsize=32)
-def chain(noise: Gaussian, numbers: tuple[int, ...], device: torch.device) -> Steps:
+def chain(noise: Gaussian, kept: int | tuple[int, ...], device: torch.device) -> Steps:
+    numbers = spread(noise.count, kept) if isinstance(kept, int) else kept
     at = torch.tensor(numbers, device="cpu")
     whole = (1 - noise.schedule.betas(noise.count)).cumprod(0)[at]
     beta = 1 - whole / torch.cat((whole.new_ones(1), whole[:-1]))
-    kept = (1 - beta).cumprod(
-        0
-    )  # once more, so that beta and kept agree to the last bit: 1/√ᾱ of the last step magnifies it
-    before = torch.cat((kept.new_ones(1), kept[:-1]))
-    variance = beta * (1 - before) / (1 - kept)
+    # Once more, so that beta and ᾱ agree to the last bit: 1/√ᾱ of the last steps magnifies what is lost.
+    left = (1 - beta).cumprod(0)
+    before = torch.cat((left.new_ones(1), left[:-1]))
+    variance = beta * (1 - before) / (1 - left)
     floor = torch.cat((variance[1:2] if len(numbers) > 1 else beta, variance[1:])).log()
-    return Steps(*(v.to(device) for v in (at, beta, kept, before, floor)))
+    return Steps(*(v.to(device) for v in (at, beta, left, before, floor)))
