@@ -100,14 +100,8 @@ def _tokenizer(a: Mapping[str, Any], weights: Mapping[str, Tensor], scales: tupl
     multiples = tuple(weights[f"{level}.0.conv1.weight"].shape[0] // width for level in levels)
     blocks = sum(f"{levels[0]}.{j}.conv1.weight" in weights for j in range(9))
     shared, mix = a.get("share_quant_resi", 4), abs(a.get("quant_resi", 0.5))
-    coder = part(
-        ConvCoder,
-        channels=channels,
-        width=width,
-        multiples=multiples,
-        blocks=blocks,
-        groups=a.get("group_norm_groups", 2 if width % 32 else 32),
-    )
+    groups = a.get("group_norm_groups", 2 if width % 32 else 32)
+    coder = part(ConvCoder, channels=channels, width=width, multiples=multiples, blocks=blocks, groups=groups)
     return part(
         MultiScaleVQ,
         vocab=a["vocab_size"],
@@ -175,7 +169,7 @@ def replay(
         return _replay_tokenizer(loaded, inputs["img"])
     if isinstance(loaded, NextScale):
         raise Declined("weights without vae.…: generation needs the tokenizer")
-    prior, tokenizer, label = loaded.prior, loaded.tokenizer, inputs["label"]
+    prior, label = loaded.prior, inputs["label"]
     assert isinstance(prior, NextScale)
     values = torch.cat((inputs["x"].new_zeros(len(label), prior.first, inputs["x"].shape[-1]), inputs["x"]), 1)
     decoder = ScaleByScale(choice=Likeliest(), guidance=Growing(1 + arguments.get("generation_cfg", 1.5)))
@@ -186,7 +180,7 @@ def replay(
         "gen_logits": torch.cat([t["logits"] for t in sample.trace], 1),
         "gen_idx": codes,
         "gen_img": (sample.raw.clamp(-1, 1) + 1) / 2,
-        "gen_tf_input": tokenizer.inputs(codes)[:, prior.first :],
+        "gen_tf_input": loaded.tokenizer.inputs(codes)[:, prior.first :],
     }
 
 
