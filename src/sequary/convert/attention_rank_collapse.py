@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,13 @@ from sequary.convert.declined import Declined
 from sequary.probe.rank_collapse import composite, norm_1, norm_inf, residual
 
 ALL = -1
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "swish": F.silu,
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "mish": F.mish,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +39,8 @@ class PathEncoder:
     mlp: bool
     eps: float
     skips: bool
-    """Whether a path's layer keeps the residual (`no_sub_path` false)."""
+    """Whether a path's layer keeps the residual, and with it the norm's weights (`no_sub_path` false)."""
+    activation: str
 
     def full(self, x: Tensor) -> Tensor:
         for layer in range(self.depth):
@@ -48,11 +57,12 @@ class PathEncoder:
     def layer(self, x: Tensor, layer: int, head: int, *, whole: bool) -> Tensor:
         at = f"layer.{layer}.attention."
         y = self.attention(x, layer, head) + self.w[at + "output.dense_bias"]
-        x = self.norm(x + y, at + "output.LayerNorm") if whole else self.plain(x + y if self.skips else y)
+        x = self.norm(x + y, at + "output.LayerNorm") if whole or self.skips else self.plain(y)
         if not self.mlp:
             return x
         at = f"layer.{layer}."
-        inner = F.gelu(F.linear(x, self.w[at + "intermediate.dense.weight"], self.w[at + "intermediate.dense.bias"]))
+        inner = F.linear(x, self.w[at + "intermediate.dense.weight"], self.w[at + "intermediate.dense.bias"])
+        inner = ACTIVATIONS[self.activation](inner)
         y = F.linear(inner, self.w[at + "output.dense.weight"], self.w[at + "output.dense.bias"])
         return self.norm(x + y, at + "output.LayerNorm")
 
@@ -83,11 +93,17 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
     a = arguments
     if a.get("is_decoder") or a.get("add_cross_attention"):
         raise Declined("is_decoder/add_cross_attention=True: the study is of an encoder")
-    if a.get("hidden_act", "gelu") != "gelu":
-        raise Declined(f"hidden_act={a['hidden_act']!r}: only gelu is taken over")
+    if a["hidden_act"] not in ACTIVATIONS:
+        raise Declined(f"hidden_act={a['hidden_act']!r}: only {', '.join(ACTIVATIONS)}")
     skips = not a.get("no_sub_path", False)
     return PathEncoder(
-        weights, a["num_attention_heads"], a["num_hidden_layers"], a["do_mlp"], a["layer_norm_eps"], skips
+        weights,
+        a["num_attention_heads"],
+        a["num_hidden_layers"],
+        a["do_mlp"],
+        a["layer_norm_eps"],
+        skips,
+        a["hidden_act"],
     )
 
 

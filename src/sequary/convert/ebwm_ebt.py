@@ -57,7 +57,9 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
         if a.get(name, allowed[0]) not in allowed:
             raise Declined(f"{name}={a[name]!r}: only {allowed[0]!r} is taken over")
     if a.get("truncate_mcmc", False) and a.get("no_mcmc_detach", False):
-        raise Declined("truncate_mcmc=True with no_mcmc_detach: the source then drops half of the earlier steps' graph")
+        raise Declined(
+            "truncate_mcmc=True with no_mcmc_detach: earlier slopes are then constants, but their logits are not"
+        )
     width, heads = a["embedding_dim"], a["multiheaded_attention_heads"]
     if width % (2 * heads):
         raise Declined(f"multiheaded_attention_heads={heads}: heads of odd or unequal width in embedding_dim={width}")
@@ -110,18 +112,25 @@ def _loss(logits: Sequence[Tensor], target: Tensor, a: Mapping[str, Any]) -> Ten
     """Mean over inner steps, or the last one's if truncated; labels are smoothed less from step to step. Symbol 0 is padding."""
     last = len(logits) - 1
     soft = [a.get("soften_target_prob_dist", 0.0) * (last - i) / max(1, last) for i in range(last + 1)]
-    losses = [
-        F.cross_entropy(y, target, ignore_index=0, label_smoothing=s) for y, s in zip(logits, soft, strict=True)
-    ]
+    losses = [F.cross_entropy(y, target, ignore_index=0, label_smoothing=s) for y, s in zip(logits, soft, strict=True)]
     return losses[-1] if a.get("truncate_mcmc", False) else torch.stack(losses).mean()
 
 
 def _names(depth: int) -> dict[str, str]:
     """Parameters of the source and ours."""
-    inside = {"attention.wq": "qkv.{}.q", "attention.wk": "qkv.{}.k", "attention.wv": "qkv.{}.v", "attention.wo": "o.{}"}
-    inside |= {f"feed_forward.{theirs}": f"mlp.{{}}.{leaf}" for theirs, leaf in (("w1", "gate"), ("w2", "down"), ("w3", "up"))}
+    inside = {
+        "attention.wq": "qkv.{}.q",
+        "attention.wk": "qkv.{}.k",
+        "attention.wv": "qkv.{}.v",
+        "attention.wo": "o.{}",
+    }
+    inside |= {
+        f"feed_forward.{theirs}": f"mlp.{{}}.{leaf}" for theirs, leaf in (("w1", "gate"), ("w2", "down"), ("w3", "up"))
+    }
     layers = {
-        f"transformer.layers.{i}.{theirs}": f"backbone.{mine.format(i)}" for i in range(depth) for theirs, mine in inside.items()
+        f"transformer.layers.{i}.{theirs}": f"backbone.{mine.format(i)}"
+        for i in range(depth)
+        for theirs, mine in inside.items()
     }
     for i in range(depth):
         layers[f"transformer.layers.{i}.attention_norm"] = f"backbone.norms.{2 * i}.norm"

@@ -12,6 +12,7 @@ from torch import Tensor
 from sequary.backbones.stack import Stack
 from sequary.blocks.norms import LayerNorm
 from sequary.blocks.postnorm import PostNorm
+from sequary.convert.declined import Declined
 from sequary.convert.weights import fill, renamed
 from sequary.core.contracts import Model
 from sequary.core.part import part
@@ -25,6 +26,15 @@ from sequary.models.text_classifier import TextClassifier, logits
 from sequary.objectives.classify import Classify
 from sequary.tokens.symbols import Embedding
 
+# What the source's arguments must be; anything else changes what is computed.
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "hidden_act": ("gelu", "relu"),
+    "at_least_x_heads_per_layer": (1, 0, None),
+    "normalize_scores_by_layer": (True,),
+    "rescale_by_number": (False,),
+    "actually_prune": (True, False),
+    "layer_norm_eps": (1e-12,),
+}
 LAYER = r"^bert\.encoder\.layer\.(\d+)\."
 RULES = (
     (r"^bert\.embeddings\.word_embeddings", "tokens.table"),
@@ -51,14 +61,17 @@ class Loaded:
 def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Loaded:
     """`arguments`: BERT's sizes, num_labels, n_to_prune."""
     a, norm = arguments, part(LayerNorm, eps=1e-12)
-    mlp = part(MLP, hidden=a["intermediate_size"])
+    for name, allowed in PLAIN.items():
+        if a.get(name, allowed[0]) not in allowed:
+            raise Declined(f"{name}={a[name]!r}: only {allowed[0]!r} is taken over")
+    mlp = part(MLP, hidden=a["intermediate_size"], activation=a.get("hidden_act", "gelu"))
     block = part(PostNorm, parts=(part(Attention, heads=a["num_attention_heads"]), mlp), norm=norm)
     model = part(
         TextClassifier,
         tokens=part(Embedding, vocab=a["vocab_size"], positions=a["max_position_embeddings"]),
         backbone=part(Stack, depth=a["num_hidden_layers"], blocks=(block,)),
         head=part(FirstTokenClass, classes=a["num_labels"]),
-        kinds=a.get("type_vocab_size", 2),
+        kinds=len(weights["bert.embeddings.token_type_embeddings.weight"]),
         norm=norm,
     )
     recipe = Recipe(dim=a["hidden_size"], model=model, stages=(Stage(objective=Classify()),))
@@ -66,12 +79,18 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
 
 
 def replay(loaded: Loaded, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    ids = inputs["ids"]
     batch = Batch(
-        values=inputs["ids"], observed=inputs["mask"].bool(), static=inputs["segments"], target=inputs["labels"]
+        values=ids,
+        observed=inputs["mask"].bool() if "mask" in inputs else torch.ones_like(ids, dtype=torch.bool),
+        static=inputs.get("segments"),
+        target=inputs["labels"],
+        positions=torch.arange(ids.shape[1]).expand_as(ids),  # the source counts padding
     )
     loss, raw = by_position(loaded, batch)
-    drop, keep1 = arguments["n_to_prune"], lowest(raw, arguments["n_to_prune"])
-    scores = raw / raw.norm(dim=1, keepdim=True)
+    drop = arguments.get("n_to_prune", 0)
+    keep1 = lowest(raw, min(drop, raw.numel() - len(raw)))
+    scores = raw / (raw.norm(dim=1, keepdim=True) + 1e-20)
     anywhere = torch.zeros(scores.numel(), dtype=torch.long)
     anywhere[scores.flatten().argsort(stable=True)[:drop]] = 1
     return {

@@ -35,10 +35,8 @@ RULES = (
 
 def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Forecasts:
     """`arguments`: seq_len, pred_len, d_model, n_heads, d_ff, e_layers, activation, use_norm; the others have no effect in eval."""
-    if arguments.get("class_strategy", "projection") != "projection":
-        raise Declined(
-            f"class_strategy={arguments['class_strategy']!r}: only the projection is in the authors' forward"
-        )
+    if arguments["d_model"] % arguments["n_heads"]:
+        raise Declined(f"n_heads={arguments['n_heads']}: heads that do not share out d_model={arguments['d_model']}")
     recipe = system("itransformer").recipe
     assert recipe is not None
     recipe = recipe.bind({"context": arguments["seq_len"], "horizon": arguments["pred_len"]})

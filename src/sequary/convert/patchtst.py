@@ -14,11 +14,11 @@ from sequary.blocks.norms import BatchNorm, LayerNorm
 from sequary.blocks.postnorm import PostNorm
 from sequary.convert.declined import Declined
 from sequary.convert.weights import fill, renamed
-from sequary.core.contracts import Backbone, Model
+from sequary.core.contracts import Backbone, Head, Model
 from sequary.core.part import Part, part
 from sequary.core.place import Place
 from sequary.core.values import Batch
-from sequary.heads.patches import LastPatchClass, PatchValues, WindowPatches
+from sequary.heads.patches import LastPatchClass, LastPatchValues, PatchValues, WindowPatches
 from sequary.heads.points import HorizonPoints
 from sequary.mixers.attention.full import Attention
 from sequary.mixers.mlp.dense import MLP
@@ -63,12 +63,17 @@ def replay(loaded: Model, inputs: Mapping[str, Tensor], arguments: Mapping[str, 
 def _encoder(a: Mapping[str, Any], depth: int, weights: Mapping[str, Tensor]) -> Part[Backbone]:
     if a.get("pre_norm", False):
         raise Declined("pre_norm=True: the source overwrites the residual stream with its norm, which is no pre-norm")
+    if a["d_model"] % a["n_heads"]:
+        raise Declined(f"n_heads={a['n_heads']}: heads that do not share out d_model={a['d_model']}")
     for name in ("d_k", "d_v"):
         if a.get(name) not in (None, a["d_model"] // a["n_heads"]):
             raise Declined(f"{name}={a[name]}: heads that do not share out d_model")
     # The source's outer class drops its `norm` argument on the way to the layers, so the weights say which norm there is.
     norm = part(BatchNorm) if any(k.endswith("running_mean") for k in weights) else part(LayerNorm)
-    mlp = part(MLP, hidden=a["d_ff"], activation="relu" if a.get("act", "gelu") == "relu" else "gelu")
+    act = str(a.get("act", "gelu")).lower()
+    if act not in ("relu", "gelu"):
+        raise Declined(f"act={act!r}: the source knows relu and gelu")
+    mlp = part(MLP, hidden=a.get("d_ff", 256), activation="relu" if act == "relu" else "gelu")
     if a.get("res_attention", True):
         return part(ResidualScores, depth=depth, heads=a["n_heads"], mlp=mlp, norm=norm)
     block = part(PostNorm, parts=(part(Attention, heads=a["n_heads"]), mlp), norm=norm)
@@ -79,6 +84,8 @@ def _supervised(a: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
     """`arguments`: those of `configs`, and the constructor's own (norm, act, res_attention, pre_norm …)."""
     if a.get("pretrain_head", False):
         raise Declined("pretrain_head=True: the source's forward then returns no forecast")
+    if a.get("decomposition", False) and a["kernel_size"] % 2 == 0:
+        raise Declined(f"kernel_size={a['kernel_size']}: the source's average is then a step shorter than the series")
     padded = a.get("padding_patch", "end") == "end"
     count = (a["seq_len"] - a["patch_len"]) // a["stride"] + (2 if padded else 1)
     affine = a["enc_in"] if a.get("affine", True) else None
@@ -133,23 +140,16 @@ def _network(a: Mapping[str, Any], weights: Mapping[str, Tensor], prefix: str, c
 
 
 def _self_supervised(a: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
-    kind, shared = a["head_type"], a.get("shared_embedding", True)
-    if kind == "pretrain":
-        head = part(PatchValues, patch=a["patch_len"])
-    elif kind == "classification":
-        head = part(LastPatchClass, channels=a["c_in"], classes=a["target_dim"])
-    elif kind == "prediction" and not a.get("individual", False):
-        head = part(WindowPatches, patches=a["num_patch"], horizon=a["target_dim"])
-    else:
-        raise Declined(f"head_type={kind!r}, individual={a.get('individual', False)}: no such head is built here")
+    a = {"d_model": 128, "n_heads": 16} | dict(a)
+    individual = a.get("head_type", "prediction") == "prediction" and a.get("individual", False)
     model = part(
         PatchEncoder,
         channels=a["c_in"],
         patch=a["patch_len"],
         patches=a["num_patch"],
         backbone=_encoder(a, a.get("n_layers", 3), weights),
-        head=head,
-        own_embedding=not shared,
+        head=_head(a),
+        own_embedding=not a.get("shared_embedding", True),
     ).build(Place(a["d_model"]))
     rules = (
         *(SCORES if a.get("res_attention", True) else PLAIN),
@@ -159,6 +159,26 @@ def _self_supervised(a: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Mod
         (r"^backbone\.encoder\.", "backbone."),
         (r"^head\.linear", "heads.main.out"),
     )
-    ours = renamed(weights, rules, DROP)
+    ours = renamed(weights, rules, rf"{DROP}|head\.linears")
     ours["positions"] = ours["positions"].expand(a["num_patch"], a["d_model"])
+    if individual:
+        for leaf in ("weight", "bias"):
+            own = [weights[f"head.linears.{c}.{leaf}"] for c in range(a["c_in"])]
+            ours[f"heads.main.out.{leaf}"] = torch.stack(own)
     return fill(model, ours)
+
+
+def _head(a: Mapping[str, Any]) -> Part[Head]:
+    match a.get("head_type", "prediction"):
+        case "pretrain":
+            return part(PatchValues, patch=a["patch_len"])
+        case "classification":
+            return part(LastPatchClass, channels=a["c_in"], classes=a["target_dim"])
+        case "regression":
+            bounds = tuple(a["y_range"]) if a.get("y_range") else None
+            return part(LastPatchValues, channels=a["c_in"], outputs=a["target_dim"], bounds=bounds)
+        case "prediction":
+            own = a["c_in"] if a.get("individual", False) else None
+            return part(WindowPatches, patches=a["num_patch"], horizon=a["target_dim"], own=own)
+        case other:
+            raise Declined(f"head_type={other!r}: the source has no such head")

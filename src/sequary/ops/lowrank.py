@@ -26,5 +26,5 @@ def weighted(w: Tensor, size: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 def by_outputs(w: Tensor, covariance: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """(L, R) = (E, Eᵀ W) with E the leading eigenvectors of the outputs' covariance [out, out]."""
     vectors: Tensor = linalg.eigh(covariance)[1]
-    top = vectors[:, -rank:]
+    top = vectors.flip(1)[:, :rank]
     return top, top.T @ w

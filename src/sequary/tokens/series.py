@@ -142,9 +142,12 @@ class ChannelPatches(SeriesTokens):
 
     def __init__(self, dim: int, *, context: int, patch: int = 16, stride: int = 8, padded: bool = True) -> None:
         super().__init__()
-        if context < patch:
-            raise ValueError(f"patch={patch} is longer than context={context}; use patch <= {context}")
         self.patch, self.stride, self.end = patch, stride, stride if padded else 0
+        if context + self.end < patch:
+            raise ValueError(
+                f"patch={patch} is longer than context={context} with {self.end} steps of padding; "
+                f"use patch <= {context + self.end}"
+            )
         self.embed = nn.Linear(patch, dim)
         self.positions = nn.Parameter(
             torch.empty((context + self.end - patch) // stride + 1, dim).uniform_(-0.02, 0.02)
