@@ -47,6 +47,8 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "randomize_mcmc_num_steps": (0,),
     "num_modality_processing_mlp_layers": (1,),
     "process_memory_type": (None,),
+    "denoising_initial_condition": ("random_noise", "zeros"),
+    "gaussian_random_noise_scaling": (1.0,),
     "reconstruction_coeff": (1.0,),
 }
 
@@ -96,7 +98,9 @@ def halves(width: int, heads: int) -> Tensor:
 def replay(loaded: EnergyModel, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
     ids = inputs["ids"]
     batch, target = Batch(values=ids[:, :-1]), ids[:, 1:]
-    path = loaded.refine(batch, inputs["init"].clone(), None, learn=True, jolts=inputs.get("langevin"))
+    blank = arguments.get("denoising_initial_condition") == "zeros"
+    start = loaded.start(batch, None) if blank else inputs["init"].clone()
+    path = loaded.refine(batch, start, None, learn=True, jolts=inputs.get("langevin"))
     loss = _loss([p.logits.flatten(0, 1) for p in path], target.flatten(), arguments)
     ours = dict(loaded.named_parameters())
     asked = {name: ours[mine] for name, mine in _names(arguments["num_transformer_blocks"]).items()}

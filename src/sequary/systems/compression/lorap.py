@@ -20,6 +20,8 @@ CARD = Card(
     modalities=("text",),
     notes=(
         "Sizes of inputs are sums over tokens; the authors' code takes means over samples, which scales all of them alike.",
+        "Declined: a saved_rank above the rank of the calibration outputs, where AFM's eigenvectors are arbitrary; feed-forwards with "
+        "biases.",
         "The authors' code cuts v and o at the small rank although it allocates the large one; we use the large one.",
     ),
 )

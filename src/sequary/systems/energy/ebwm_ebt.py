@@ -21,8 +21,9 @@ CARD = Card(
     modalities=("text", "video", "any"),
     notes=(
         "The step is taken from the softmaxed candidate, with the slope at it, as in the authors' code.",
-        "Declined: ebt_type other than default, norms other than rms, activations other than silu, truncate_mcmc, clamped, sharpened or "
-        "softened candidates, contrastive losses, randomised numbers of steps, initial conditions other than noise.",
+        "Declined: ebt_type other than default, norms other than rms, activations other than silu, clamped or sharpened candidates, "
+        "contrastive losses, memories, randomised numbers of steps, starts from scaled noise or an embedding, truncate_mcmc together with "
+        "no_mcmc_detach: all these compute something else than the plain form.",
     ),
 )
 RECIPE = Recipe(

@@ -23,7 +23,10 @@ CARD = Card(
     arxiv="2310.06625",
     year=2023,
     modalities=("timeseries",),
-    notes=("Covariates known beforehand are tokens over the look-back, as the authors' time marks are.",),
+    notes=(
+        "Covariates known beforehand are tokens over the look-back, as the authors' time marks are.",
+        "Declined: n_heads that does not divide d_model (the source then attends in a narrower space).",
+    ),
 )
 block = part(PostNorm, parts=(part(Attention, heads=8, dropout=0.1), part(MLP, hidden=128, dropout=0.1)))
 RECIPE = forecaster(

@@ -26,7 +26,8 @@ CARD = Card(
     modalities=("timeseries",),
     notes=(
         "The authors' code adds attention scores from layer to layer; the converter builds ResidualScores for it.",
-        "Declined: pre_norm=True overwrites the residual stream in the source.",
+        "Declined: pre_norm=True overwrites the residual stream in the source; pretrain_head=True returns no forecast; an even kernel_size "
+        "makes an average shorter than the series; d_k, d_v or n_heads that do not share out d_model; activations but relu and gelu.",
     ),
 )
 block = part(
