@@ -47,6 +47,7 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "randomize_mcmc_num_steps": (0,),
     "num_modality_processing_mlp_layers": (1,),
     "process_memory_type": (None,),
+    "learnable_process_memory": (False,),
     "denoising_initial_condition": ("random_noise", "zeros"),
     "gaussian_random_noise_scaling": (1.0,),
     "reconstruction_coeff": (1.0,),
