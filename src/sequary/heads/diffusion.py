@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sequary.core.contracts import Head
 from sequary.heads.denoiser import Denoiser
-from sequary.noise.gaussian import Gaussian, Steps
+from sequary.noise.gaussian import Gaussian, LinearBetas, Steps
 
 BIN = 1 / 255
 """Half the width of the bins in which the likelihood of the first step is discretised; data within [−1, 1]."""
@@ -29,10 +29,7 @@ class Diffusion(Head):
     `repeats` steps i are drawn for each token at a time; samples take `calls` steps of the chain. Temperature scales the noise.
     """
 
-    tiny = {"channels": 1, "width": 16, "depth": 1, "repeats": 1, "calls": 10}
-    exempt = {
-        "truth": "the loss is a mean over draws (i, ε); the law repeats one draw, whose least loss is ε_θ(·, i) = ε_i for any data"
-    }
+    tiny = {"channels": 1, "width": 32, "depth": 1, "noise": Gaussian(100, LinearBetas()), "repeats": 2, "calls": 20}
 
     def __init__(
         self,
