@@ -36,6 +36,16 @@ def test_nearest_codes() -> None:
     assert torch.equal(other.nearest(z), cosines.argmax(-1))
 
 
+def test_codes_are_chosen_in_full_precision_under_autocast() -> None:
+    book = Euclidean(8, vocab=4000)
+    z = torch.randn(500, 8, generator=rng())
+    plain = book.nearest(z)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = book.distances(z).argmin(-1)
+        assert torch.equal(book.nearest(z), plain)
+    assert not torch.equal(rounded, plain), "the toy is fine enough for rounding to matter"
+
+
 def test_codes_decode_to_the_pictures_of_their_vectors() -> None:
     tokenizer = vq()
     codes = tokenizer.encode(images())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,7 +22,12 @@ class Codebook(nn.Module):
         return self.table(codes)
 
     def nearest(self, z: Tensor) -> Tensor:
-        """[..., C] -> [...] codes; carries no gradient."""
+        """[..., C] -> [...] codes; carries no gradient. In full precision under autocast, where rounding would choose others."""
+        full = contextlib.nullcontext() if z.is_meta else torch.autocast(z.device.type, enabled=False)
+        with torch.no_grad(), full:
+            return self.chosen(z.to(self.table.weight.dtype))
+
+    def chosen(self, z: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -31,12 +39,12 @@ class Euclidean(Codebook):
         e = self.table.weight
         return z.square().sum(-1, keepdim=True) + e.square().sum(-1) - 2 * z @ e.t()
 
-    def nearest(self, z: Tensor) -> Tensor:
-        return self.distances(z.detach()).argmin(-1)
+    def chosen(self, z: Tensor) -> Tensor:
+        return self.distances(z).argmin(-1)
 
 
 class Cosine(Codebook):
     """argmax_v z·e_v / (‖z‖ ‖e_v‖); the vector that stands in is e_v itself."""
 
-    def nearest(self, z: Tensor) -> Tensor:
-        return (F.normalize(z.detach(), dim=-1) @ F.normalize(self.table.weight.detach(), dim=-1).t()).argmax(-1)
+    def chosen(self, z: Tensor) -> Tensor:
+        return (F.normalize(z, dim=-1) @ F.normalize(self.table.weight, dim=-1).t()).argmax(-1)
