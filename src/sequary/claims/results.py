@@ -17,6 +17,7 @@ from sequary.core.files import write_atomic
 
 FOLDER = PACKAGE / "results"
 IMPORT = re.compile(r"^\s*(?:from sequary\.([\w.]+) import|import sequary\.([\w.]+))", re.MULTILINE)
+EXPERIMENT = re.compile(r'experiment="([\w-]+)"')
 Section = Literal["laws", "parity", "claim"]
 
 
@@ -63,7 +64,9 @@ def fingerprint(*roots: Path) -> str:
 def _roots(slug: str, section: Section) -> tuple[Path, ...]:
     """The files whose closure a section depends on: the system's own, its converter for parity, its experiment for a claim."""
     own = files()[slug]
-    extra = {"parity": f"convert/{own.stem}.py", "claim": f"claims/{own.stem}.py", "laws": "laws/run.py"}[section]
+    experiment = EXPERIMENT.search(own.read_text(encoding="utf-8"))
+    template = "" if experiment is None else experiment[1].replace("-", "_")
+    extra = {"parity": f"convert/{own.stem}.py", "claim": f"claims/{template}.py", "laws": "laws/run.py"}[section]
     return tuple(p for p in (own, PACKAGE / extra) if p.is_file())
 
 
