@@ -18,7 +18,9 @@ from tests.compare.tables import monthly
 
 SCRIPT = """
 import sys
+from sequary.compare import prepare
 from sequary.compare.run import compare
+prepare.ordinary = list  # the whole budget is for the system
 compare(sys.argv[1], horizon=6, budget="6s", systems=["dlinear"], seeds=2, out=sys.argv[2])
 """
 

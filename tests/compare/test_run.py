@@ -108,7 +108,9 @@ def test_the_winner_forecasts_what_follows_the_data(made: tuple[Board, Path]) ->
     refit = board.manifest["refit"]
     assert refit["candidate"] == next(c.id for c in board.candidates if c.kind == "system")
     if refit["error"] is None:
-        found = sequary.load(out / "winner").predict(FRAME)
+        won = board.candidates[0].id == refit["candidate"]
+        assert refit["folder"] == ("winner" if won else "best-system")
+        found = sequary.load(out / refit["folder"]).predict(FRAME)
         assert len(found) == 6
         assert found["ds"].min() > FRAME["ds"].max()
     else:  # a part of the user's own file cannot be written as data, and that is said

@@ -87,7 +87,8 @@ def _print(board: Board, talk: Console, out: Path, *, as_json: bool) -> None:
     talk.print(Text(f"report: {out / 'report.html'}"))
     model = board.manifest["refit"]
     if model is not None and model["error"] is None:
-        talk.print(Text(f"model: {out / 'winner'} ({model['candidate']}, refitted on all data)"))
+        what = "" if model["folder"] == "winner" else "the best that can be saved, "
+        talk.print(Text(f"model: {out / model['folder']} ({model['candidate']}, {what}refitted on all data)"))
 
 
 class Bar:

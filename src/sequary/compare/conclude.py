@@ -42,11 +42,11 @@ def board_of(ready: Prepared, courses: Mapping[str, Course], results: Results, m
     )
 
 
-def winner(ready: Prepared, courses: Mapping[str, Course], results: Results) -> Any | None:
-    """The system to be refitted: the best of the board's systems; None where none has a score."""
+def winner(ready: Prepared, courses: Mapping[str, Course], results: Results) -> tuple[Any | None, bool]:
+    """The system to be refitted (the best of the board's systems; None where none has a score), and whether it won."""
     ranked = _ranked(ready, [_candidate(ready, courses, results, e) for e in ready.entrants])
     best = next((c.id for c in ranked if c.kind == "system"), None)
-    return next((e for e in ready.entrants if e.id == best), None)
+    return next((e for e in ready.entrants if e.id == best), None), best is not None and ranked[0].id == best
 
 
 def _ranked(ready: Prepared, found: list[Candidate]) -> list[Candidate]:

@@ -16,7 +16,10 @@ from sequary.compare.prepare import Prepared
 from sequary.compare.store import Store
 from sequary.compare.tell import Tell
 from sequary.compare.worker import Job
+from sequary.tasks.saved import CONTRACT
 
+MODELS = ("winner", "best-system")
+"""Folders of models: the winner, or, where a floor or a rival won, the best system, for those cannot be saved."""
 MEASURING = 0.5
 """Part of an equal share that measuring may take; with less than the rest, nothing could be learnt."""
 LEAST_S = 5.0
@@ -91,18 +94,19 @@ class Conduct:
         todo = [self._job(e, "probe", "probe") for e in ran if "probe" not in self.results[e.id]]
         self._all(todo, "probing for leaks")
 
-    def refit(self, entrant: Any) -> None:
-        """On all data, with the setting that was chosen and the first seed."""
-        folder = self.ready.options.out / "winner"
-        if folder.exists():
-            shutil.rmtree(folder)
+    def refit(self, entrant: Any, name: str) -> None:
+        """On all data, with the setting that was chosen and the first seed; into the folder `name`."""
+        for old in MODELS:
+            if (self.ready.options.out / old / CONTRACT).exists():  # of an earlier comparison
+                shutil.rmtree(self.ready.options.out / old)
+        folder = self.ready.options.out / name
         course = self.courses[entrant.id]
         won = course.rungs(self.results[entrant.id])[2]
         assert won is not None  # it has scores
         job = self._job(entrant, "refit", "refit", ask=course.final(won, 0).ask, folder=folder)
         self._all([job], "refitting the winner")
 
-    def manifest(self, wall: float, best: Any) -> dict[str, Any]:
+    def manifest(self, wall: float, best: Any, name: str) -> dict[str, Any]:
         """What is replayed by a re-run, and what the budget became."""
         refit = {} if best is None else self.results[best.id].get("refit", {})
         return {
@@ -114,7 +118,7 @@ class Conduct:
             "share_s": self.frozen["share_s"],
             "workers": self.ready.options.workers,
             "threads": 1,
-            "refit": None if best is None else {"candidate": best.id, "error": refit.get("error")},
+            "refit": None if best is None else {"candidate": best.id, "folder": name, "error": refit.get("error")},
             "rule": "no candidate is trained again after the first board origin; later origins show it newer history only",
         }
 

@@ -11,6 +11,8 @@ from sequary.compare.machine import free_mb
 from sequary.compare.task import Task
 
 STEPS = 20
+STEPS_S = 4.0
+"""Seconds that these steps may take, roughly; slow ones are timed by fewer."""
 WARM = 2
 
 
@@ -55,7 +57,7 @@ def _costs(task: Task, entrant: Any, ask: Ask) -> dict[str, float]:
     began = perf_counter()
     few = task.run(entrant, "choice", ask)
     start = perf_counter() - began - few.train_s
-    more = STEPS if few.train_s < 2 else WARM
+    more = max(WARM, min(STEPS, int(STEPS_S * WARM / max(few.train_s, 1e-9))))
     many = task.run(entrant, "choice", ask.but(steps=WARM + more))
     often = task.run(entrant, "choice", ask.but(steps=2 * WARM, evaluations=2 * WARM))
     step = max((many.train_s - few.train_s) / more, many.train_s / (WARM + more) / 10, 1e-6)

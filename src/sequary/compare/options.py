@@ -44,6 +44,8 @@ def options(
 ) -> Options:
     """Checked.
 
+    Longer than 40 lines because it lists every option and what is wrong with it.
+
     Raises:
         BadArgument: a value without sense.
     """

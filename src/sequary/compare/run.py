@@ -10,7 +10,7 @@ from typing import Any
 from sequary.compare import report
 from sequary.compare.board import Board
 from sequary.compare.conclude import board_of, winner
-from sequary.compare.conduct import Conduct
+from sequary.compare.conduct import MODELS, Conduct
 from sequary.compare.options import options
 from sequary.compare.prepare import Prepared, prepare
 from sequary.compare.store import Store
@@ -38,6 +38,8 @@ def compare(
     tell: Tell = QUIET,
 ) -> Board:
     """Compare systems on a table (a path, or a dataframe) or a text file; write the report into `out`.
+
+    Longer than 40 lines because it lists every option.
 
     Args:
         horizon: steps ahead; needed for tables.
@@ -81,11 +83,12 @@ def conduct(ready: Prepared, tell: Tell = QUIET) -> Board:
     work.train()
     trained = perf_counter() - began
     work.probe()
-    best = winner(ready, work.courses, work.results)
+    best, won = winner(ready, work.courses, work.results)
+    name = MODELS[0] if won else MODELS[1]
     again = perf_counter()
     if best is not None:
-        work.refit(best)
-    facts = work.manifest(trained + perf_counter() - again, best)
+        work.refit(best, name)
+    facts = work.manifest(trained + perf_counter() - again, best, name)
     board = board_of(ready, work.courses, work.results, facts)
     report.write(board, ready.options.out)
     store.close(facts)

@@ -191,7 +191,7 @@ def lay(text: Bytes, horizon: int | None) -> tuple[int, tuple[int, ...], tuple[F
     """Block, origins and folds: as many as of a table, blocks of an equal size or of `horizon` bytes."""
     held = int((1 - TRAIN_SHARE) * len(text))
     count = MOST if horizon is None else min(MOST, max(2, held // horizon))
-    block = min(held // count, 4096) if horizon is None else horizon
+    block = min(held // count, 2048) if horizon is None else horizon
     origins = tuple(len(text) - (count - i) * block for i in range(count))
     folds = tuple(Fold(origin=str(o), role=role(i, count), horizon=block) for i, o in enumerate(origins))
     return block, origins, folds

@@ -9,26 +9,24 @@ from sequary.compare.columns import cost, count, digits, metric_name
 from sequary.compare.durations import words
 
 
-def verdict(ranked: Sequence[Candidate], ties: Sequence[Pair], metric: str, leaked: Sequence[str] = ()) -> str:
-    """`ranked`: those with the metric, best first. `leaked`: candidates whose forecasts saw the future."""
+def verdict(ranked: Sequence[Candidate], ties: Sequence[Pair], metric: str) -> str:
+    """`ranked`: those with the metric, best first."""
     if not ranked:
         return "No candidate could be scored; the board says why for each."
     best = ranked[0]
-    if best.id in leaked:
-        return (
-            f"No advice: the forecasts of {best.id}, which has the least {metric_name(metric)}, moved with the future."
-        )
     floor = next((c for c in ranked if c.kind == "floor"), None)
-    parts = [f"Use {best.id}: {_reason(best, floor, ties, metric)}"]
+    learners = any(c.kind != "floor" for c in ranked)
+    parts = [f"Use {best.id}: {_reason(best, floor, ties, metric, learners=learners)}"]
     parts += [p for p in (_ties(ranked, ties), _cost(best)) if p]
     return "; ".join(parts) + "."
 
 
-def _reason(best: Candidate, floor: Candidate | None, ties: Sequence[Pair], metric: str) -> str:
+def _reason(best: Candidate, floor: Candidate | None, ties: Sequence[Pair], metric: str, *, learners: bool) -> str:
     value = digits([best.metrics[metric]])[0]
     said = f"{metric_name(metric)} {value}"
     if best.kind == "floor":
-        return f"{said}, a floor that learns nothing, and nothing that learns did better"
+        rest = "nothing that learns did better" if learners else "nothing that learns could be scored"
+        return f"{said}, a floor that learns nothing, and {rest}"
     if floor is None or floor.metrics[metric] <= 0:
         return said
     gain = 100 * (1 - best.metrics[metric] / floor.metrics[metric])
@@ -43,7 +41,7 @@ def _reason(best: Candidate, floor: Candidate | None, ties: Sequence[Pair], metr
 
 
 def _ties(ranked: Sequence[Candidate], ties: Sequence[Pair]) -> str:
-    """Who cannot be told apart from the best, and the cheapest of them."""
+    """Who cannot be told apart from the best, and the first of them that is markedly cheaper."""
     best = ranked[0]
     unclear = [p for p in ties if p.verdict == "too little data to separate"]
     if unclear and len(unclear) == len(ties):
@@ -52,9 +50,8 @@ def _ties(ranked: Sequence[Candidate], ties: Sequence[Pair]) -> str:
     tied = [c for c in ranked[1:] if c.id in named]
     if not tied:
         return "better than every other one by the paired tests" if len(ranked) > 1 else ""
-    cheapest = min(tied, key=lambda c: (c.params, c.train_s, c.latency_ms))
-    listed = _listed([c.id for c in tied])
-    return f"tied with {listed}{_cheaper(best, cheapest, len(tied))}"
+    cheaper = next((said for said in (_cheaper(best, c, len(tied)) for c in tied) if said), "")
+    return f"tied with {_listed([c.id for c in tied])}{cheaper}"
 
 
 def _cheaper(best: Candidate, other: Candidate, among: int) -> str:
