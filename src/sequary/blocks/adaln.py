@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequary.blocks.norms import LayerNorm, Norm
-from sequary.blocks.residual import advance, inherit, start
+from sequary.blocks.residual import Branched, advance
 from sequary.core.contracts import Mixer, Recurrent
 from sequary.core.ctx import Ctx
 from sequary.core.part import Part, part
@@ -74,7 +74,7 @@ class AdaNorm(Recurrent):
         return self(x_BtD, ctx), state
 
 
-class AdaLN(Recurrent):
+class AdaLN(Branched):
     """x ← x + gate(c) · part(norm(x) · (1 + scale(c)) + shift(c)) for each of `parts`; c = `ctx.cond`.
 
     The modulation gives shift, scale and gate of the first part, then of the next.
@@ -91,20 +91,13 @@ class AdaLN(Recurrent):
         modulation: Part[Modulation | SharedModulation] = part(Modulation, count=6),
         place: Place | None = None,
     ) -> None:
-        super().__init__()
-        here = Place.here(place, dim)
+        super().__init__(dim, parts=parts, norm=norm, place=place)
         if modulation.get("count", 6) != 3 * len(parts):
             raise ValueError(
                 f"{modulation} gives {modulation.get('count', 6)} vectors; {len(parts)} parts want {3 * len(parts)}"
             )
-        self.parts = nn.ModuleList(p.build(here) for p in parts)
-        self.norms = nn.ModuleList(norm.build(here) for _ in parts)
-        self.modulation = modulation.build(here)
-        inherit(self, self._mixers())
+        self.modulation = modulation.build(Place.here(place, dim))
         self.conditioned = True
-
-    def _mixers(self) -> list[Mixer]:
-        return [p for p in self.parts if isinstance(p, Mixer)]
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
         given = self.modulation(condition(ctx))
@@ -113,14 +106,11 @@ class AdaLN(Recurrent):
             x_BTD = x_BTD + gate * mixer(norm(x_BTD, ctx) * (1 + scale) + shift, ctx)
         return x_BTD
 
-    def init_state(self, batch: int, ctx: Ctx = Ctx()) -> States:
-        return States(tuple(start(p, batch, ctx) for p in self._mixers()))
-
     def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
         assert isinstance(state, States)
         given = self.modulation(condition(ctx))
         after: list[State] = []
-        for i, (norm, mixer, old) in enumerate(zip(self.norms, self._mixers(), state.each, strict=True)):
+        for i, (norm, mixer, old) in enumerate(zip(self.norms, self.mixers(), state.each, strict=True)):
             shift, scale, gate = given[3 * i : 3 * i + 3]
             y, new = advance(mixer, norm(x_BtD, ctx) * (1 + scale) + shift, old, ctx)
             x_BtD = x_BtD + gate * y

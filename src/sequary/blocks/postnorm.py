@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from sequary.blocks.norms import LayerNorm, Norm
-from sequary.blocks.residual import advance, inherit, start
-from sequary.core.contracts import Mixer, Recurrent
+from sequary.blocks.residual import Apply, Branched
+from sequary.core.contracts import Mixer
 from sequary.core.ctx import Ctx
 from sequary.core.part import Part, part
 from sequary.core.place import Place
-from sequary.core.state import State, States
 from sequary.mixers.attention.causal import CausalAttention
 from sequary.mixers.mlp.dense import MLP
 
 
-class PostNorm(Recurrent):
+class PostNorm(Branched):
     """x ← norm(x + part(x)) for each of `parts` in turn (Vaswani et al., 2017, section 3.1)."""
 
     tiny = {"parts": (part(CausalAttention, heads=2), part(MLP))}
@@ -28,28 +27,7 @@ class PostNorm(Recurrent):
         norm: Part[Norm] = part(LayerNorm),
         place: Place | None = None,
     ) -> None:
-        super().__init__()
-        here = Place.here(place, dim)
-        self.parts = nn.ModuleList(p.build(here) for p in parts)
-        self.norms = nn.ModuleList(norm.build(here) for _ in parts)
-        inherit(self, self._mixers())
+        super().__init__(dim, parts=parts, norm=norm, place=place)
 
-    def _mixers(self) -> list[Mixer]:
-        return [p for p in self.parts if isinstance(p, Mixer)]
-
-    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
-        for norm, mixer in zip(self.norms, self.parts, strict=True):
-            x_BTD = norm(x_BTD + mixer(x_BTD, ctx), ctx)
-        return x_BTD
-
-    def init_state(self, batch: int, ctx: Ctx = Ctx()) -> States:
-        return States(tuple(start(p, batch, ctx) for p in self._mixers()))
-
-    def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
-        assert isinstance(state, States)
-        after: list[State] = []
-        for norm, mixer, old in zip(self.norms, self._mixers(), state.each, strict=True):
-            y, new = advance(mixer, x_BtD, old, ctx)
-            x_BtD = norm(x_BtD + y, ctx)
-            after.append(new)
-        return x_BtD, States(tuple(after))
+    def around(self, branch: int, x_BTD: Tensor, apply: Apply, ctx: Ctx) -> Tensor:
+        return self.norms[branch](x_BTD + apply(x_BTD), ctx)

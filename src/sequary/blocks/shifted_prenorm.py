@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sequary.blocks.norms import Norm, RMSNorm
-from sequary.blocks.residual import advance, inherit, start
-from sequary.core.contracts import Mixer, Recurrent
+from sequary.blocks.residual import Branched, advance, start
+from sequary.core.contracts import Mixer
 from sequary.core.ctx import Ctx
 from sequary.core.part import Part, part
 from sequary.core.place import Place
@@ -30,7 +30,7 @@ def token_shift(x_BtD: Tensor, state: ConvState, ctx: Ctx) -> tuple[Tensor, Conv
     return y_BtD, ConvState(past, segment)
 
 
-class ShiftedPreNorm(Recurrent):
+class ShiftedPreNorm(Branched):
     """x ← x + part(norm(shift(x))) for each of `parts` in turn. Ignores `ctx.order`: the token before is always read."""
 
     tiny = {"parts": (part(CausalAttention, heads=2), part(MLP))}
@@ -43,16 +43,9 @@ class ShiftedPreNorm(Recurrent):
         norm: Part[Norm] = part(RMSNorm),
         place: Place | None = None,
     ) -> None:
-        super().__init__()
-        here = Place.here(place, dim)
+        super().__init__(dim, parts=parts, norm=norm, place=place)
         self.dim = dim
-        self.parts = nn.ModuleList(p.build(here) for p in parts)
-        self.norms = nn.ModuleList(norm.build(here) for _ in parts)
-        inherit(self, self._mixers())
         self.orders = False
-
-    def _mixers(self) -> list[Mixer]:
-        return [p for p in self.parts if isinstance(p, Mixer)]
 
     def _before(self, batch: int, like: Tensor) -> ConvState:
         return ConvState.empty(batch, 2, self.dim, like)
@@ -67,13 +60,13 @@ class ShiftedPreNorm(Recurrent):
     def init_state(self, batch: int, ctx: Ctx = Ctx()) -> States:
         """For each part the token before, then its own state."""
         before = self._before(batch, next(self.parameters()))
-        return States(tuple(States((before, start(p, batch, ctx))) for p in self._mixers()))
+        return States(tuple(States((before, start(p, batch, ctx))) for p in self.mixers()))
 
     def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
         assert isinstance(state, States)
         ctx = dataclasses.replace(ctx, order=None)
         after: list[State] = []
-        for norm, mixer, old in zip(self.norms, self._mixers(), state.each, strict=True):
+        for norm, mixer, old in zip(self.norms, self.mixers(), state.each, strict=True):
             assert isinstance(old, States)
             before, inner = old.each
             assert isinstance(before, ConvState)
