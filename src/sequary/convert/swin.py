@@ -20,7 +20,7 @@ from sequary.core.contracts import Mixer
 from sequary.core.ctx import Ctx
 from sequary.core.part import Part, part
 from sequary.core.place import Place
-from sequary.heads.classes import Classes
+from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.window import WindowAttention
 from sequary.mixers.mlp.dense import MLP
 from sequary.models.classifier import ImageClassifier
@@ -116,7 +116,7 @@ def _model(arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Image
         tokens=part(Patches, channels=arguments.get("in_chans", 3), patch=patch[0], norm=arguments.get("patch_norm", True),
                     grid=grid if arguments.get("ape", False) else None),
         backbone=part(Pyramid, stages=tuple(stages), down=part(PatchMerging), norm=part(LayerNorm, eps=eps)),
-        head=part(Classes, classes=classes or features),
+        head=part(Categorical, vocab=classes or features, bias=True),
     )  # fmt: skip
     head: dict[str, Tensor] = {}
     if not classes:  # without a classifier the features are the answer

@@ -15,7 +15,7 @@ from sequary.convert.weights import fill, renamed
 from sequary.core.part import part
 from sequary.core.place import Place
 from sequary.core.values import Batch
-from sequary.heads.classes import Classes
+from sequary.heads.categorical import Categorical
 from sequary.heads.flat import Flat
 from sequary.heads.values import Values
 from sequary.mixers.attention.full import Attention
@@ -48,7 +48,7 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
     )
     head = part(Values, outputs=a["feat_dim"])
     if whole:
-        head = part(Flat, tokens=a["max_len"], head=part(Classes, classes=a["num_classes"]))
+        head = part(Flat, tokens=a["max_len"], head=part(Categorical, vocab=a["num_classes"], bias=True))
     model = part(
         SeriesEncoder,
         tokens=part(JointPatches, channels=a["feat_dim"]),

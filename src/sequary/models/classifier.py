@@ -11,7 +11,7 @@ from sequary.core.ctx import Ctx, Tape
 from sequary.core.part import Part, part
 from sequary.core.place import Place
 from sequary.core.values import Batch, Levels, Output
-from sequary.heads.classes import Classes
+from sequary.heads.categorical import Categorical
 from sequary.tokens.patches2d import ImageTokens, Patches
 
 
@@ -21,7 +21,7 @@ class ImageClassifier(Model):
     tiny = {
         "tokens": part(Patches, channels=3, patch=2),
         "backbone": part(Pyramid, stages=(STAGE, STAGE)),
-        "head": part(Classes, classes=5),
+        "head": part(Categorical, vocab=5, bias=True),
     }
 
     def __init__(

@@ -11,7 +11,7 @@ from sequary.blocks.postnorm import PostNorm
 from sequary.core.card import Card, Claim
 from sequary.core.part import FromData, part
 from sequary.core.recipe import Recipe, Stage, Train
-from sequary.heads.classes import Classes
+from sequary.heads.categorical import Categorical
 from sequary.heads.flat import Flat
 from sequary.heads.values import Values
 from sequary.mixers.attention.full import Attention
@@ -32,7 +32,7 @@ CARD = Card(
     notes=(
         "The authors' code multiplies the projected input by sqrt(d_model); the converter folds that into the weights.",
         "There padding counts in the batch statistics while training; here it does not.",
-        "Regression: the head's part is Values instead of Classes; Classify takes its squared error as it is.",
+        "Regression: the head's part is Values instead of Categorical; Classify takes its squared error as it is.",
     ),
 )
 block = part(
@@ -48,7 +48,7 @@ RECIPE = Recipe(
         positions=part(LearnedPositions, length=FromData("context")),
         backbone=part(Stack, depth=3, blocks=(block,)),
         activation="gelu",
-        head=part(Flat, tokens=FromData("context"), head=part(Classes, classes=FromData("classes"))),
+        head=part(Flat, tokens=FromData("context"), head=part(Categorical, vocab=FromData("classes"), bias=True)),
         pretrain=part(Values, outputs=FromData("channels")),
     ),
     stages=(

@@ -13,7 +13,7 @@ from sequary.blocks.prenorm import PreNorm
 from sequary.core.card import Card, Claim
 from sequary.core.part import FromData, Part, part
 from sequary.core.recipe import Recipe, Stage, Train
-from sequary.heads.classes import Classes
+from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.neighbourhood import NeighbourhoodAttention
 from sequary.mixers.mlp.dense import MLP
 from sequary.models.classifier import ImageClassifier
@@ -46,7 +46,7 @@ RECIPE = Recipe(
         ImageClassifier,
         tokens=part(ConvStem, channels=FromData("channels")),
         backbone=part(Pyramid, stages=(stage(3, 2), stage(4, 4), stage(6, 8), stage(5, 16)), down=part(ConvDownsample)),
-        head=part(Classes, classes=FromData("classes")),
+        head=part(Categorical, vocab=FromData("classes"), bias=True),
     ),
     stages=(Stage(objective=Classify(), train=Train(lr=1e-3, batch=64, steps=2000, weight_decay=0.05, warmup=0.1)),),
     tiny=(("dim", 16), ("model__backbone__stages", (stage(1, 2, 3), stage(1, 2, 3)))),

@@ -13,7 +13,7 @@ from sequary.blocks.prenorm import PreNorm
 from sequary.core.card import Card, Claim
 from sequary.core.part import FromData, Part, part
 from sequary.core.recipe import Recipe, Stage, Train
-from sequary.heads.classes import Classes
+from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.window import WindowAttention
 from sequary.mixers.mlp.dense import MLP
 from sequary.models.classifier import ImageClassifier
@@ -55,12 +55,12 @@ RECIPE = Recipe(
         ImageClassifier,
         tokens=part(Patches, channels=FromData("channels"), patch=4),
         backbone=part(Pyramid, stages=(stage(2, 3), stage(2, 6), stage(6, 12), stage(2, 24)), down=part(PatchMerging)),
-        head=part(Classes, classes=FromData("classes")),
+        head=part(Categorical, vocab=FromData("classes"), bias=True),
     ),
     stages=(Stage(objective=Classify(), train=Train(lr=1e-3, batch=64, steps=2000, weight_decay=0.05, warmup=0.1)),),
     tiny=(("dim", 16), ("model__tokens__patch", 2), ("model__backbone__stages", (stage(2, 2, 2), stage(2, 2, 2)))),
 )
-IMAGENET = {"model__tokens__channels": 3, "model__head__classes": 1000}
+IMAGENET = {"model__tokens__channels": 3, "model__head__vocab": 1000}
 SIZES = {
     "s": {**IMAGENET, "model__backbone__stages": (stage(2, 3), stage(2, 6), stage(18, 12), stage(2, 24))},
     "b": {**IMAGENET, "dim": 128, "model__backbone__stages": (stage(2, 4), stage(2, 8), stage(18, 16), stage(2, 32))},
