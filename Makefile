@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 LOCKED_TORCH := 2.13.0
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint claims lock clean
+.PHONY: demo test test-all lint claims record bench lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -29,6 +29,21 @@ lint: $(READY)
 # Records every claim that is missing or stale: background work, resumable.
 claims: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sequary.claims
+
+# Writes what the laws and the recorded cases say of every built system into src/sequary/results, with the hash of their sources.
+record: $(READY)
+	@for id in $$($(BIN)/sequary systems --json | $(BIN)/python -c 'import json, sys; print(*(r["id"] for r in json.load(sys.stdin)))'); do \
+	  OMP_NUM_THREADS=1 $(BIN)/sequary check $$id --record | tail -n 1 | sed "s/^/$$id: /"; \
+	  if [ -d tests/parity/goldens/$$id ]; then OMP_NUM_THREADS=1 $(BIN)/sequary check $$id --goldens tests/parity/goldens --record >/dev/null || echo "$$id: parity FAILED"; fi; \
+	done
+
+# The figures of docs/results.md. Nothing else should run.
+bench: $(READY)
+	$(BIN)/python benchmarks/epoch.py
+	$(BIN)/python benchmarks/ops.py
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/dropout.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/etth1.py
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
