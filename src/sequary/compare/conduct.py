@@ -67,6 +67,8 @@ class Conduct:
                 seeds=given.seeds,
             )
             found = {"share_s": share, "measured": measured, "plans": made}
+        if found.get("replayed"):
+            self.tell.say(f"replays the plan in {given.out / 'manifest.json'}; delete that file to measure again")
         self.frozen = {**found, "plans": {id: _plain(plan) for id, plan in found["plans"].items()}}
         self.store.freeze(self.frozen)
         for entrant in ready.entrants:

@@ -25,12 +25,10 @@ def plans(
 
     The winner is refitted at the end, alone: as long as the longest final run is kept back for that.
     """
-    found: dict[str, Plan] = {}
-    level = last = 0.0
-    for _ in range(2):  # the first pass finds out how long a final run is
-        found, level = _plans(task, entrants, measured, ask, seconds - last, workers, seeds)
-        last = max((plan.run_s for plan in found.values() if plan.steps), default=0.0)
-    return found, level
+    first, _ = _plans(task, entrants, measured, ask, seconds, workers, seeds)
+    last = max((plan.run_s for plan in first.values() if plan.steps), default=0.0)
+    # Run times are in proportion to the seconds given: x + x last / seconds = seconds.
+    return _plans(task, entrants, measured, ask, seconds / (1 + last / seconds), workers, seeds)
 
 
 def _plans(

@@ -23,7 +23,7 @@ RECIPE = language_model(
     dim=128,
     depth=4,
     blocks=(block,),
-    train=Train(lr=1e-3, batch=16, steps=2000, warmup=0.05, betas=(0.9, 0.95), weight_decay=0.1, patience=5),
+    train=Train(lr=1e-3, batch=8, steps=2000, warmup=0.05, betas=(0.9, 0.95), weight_decay=0.1, patience=5),
 )
 SIZES = {"10m": {"dim": 384, "model__backbone__depth": 6, "model__backbone__blocks__0__parts__0__heads": 6}}
 TUNE = {"stages__0__train__lr": (1e-3, 3e-3, 3e-4)}
