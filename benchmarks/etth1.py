@@ -53,14 +53,14 @@ ENTRIES = {
     "patchtst": Entry(
         "patchtst",
         96,
-        {TRAIN + "lr": 1e-3, TRAIN + "steps": 1500, TRAIN + "evaluate_every": 75},
+        {TRAIN + "lr": 1e-3, TRAIN + "steps": 1000, TRAIN + "evaluate_every": 100},
         {TRAIN + "lr": (3e-4, 1e-3, 3e-3), TRAIN + "weight_decay": (0.01, 0.3)},
         "0.385 / 0.399 (public code 0.407 / 0.413)",
     ),
     "patchtst-336": Entry(
         "patchtst",
         336,
-        {TRAIN + "lr": 1e-3, TRAIN + "steps": 1500, TRAIN + "evaluate_every": 75},
+        {TRAIN + "lr": 1e-3, TRAIN + "steps": 600, TRAIN + "evaluate_every": 60},
         {TRAIN + "lr": (3e-4, 1e-3), TRAIN + "weight_decay": (0.01, 0.3)},
         "0.376 / 0.400 (its paper 0.375 / 0.399)",
     ),

@@ -45,7 +45,7 @@ CLAIM = Claim(
         "data": "ETTh1",
         "context": 336,
         "horizon": 96,
-        "train": {"stages__0__train__steps": 1000, "stages__0__train__evaluate_every": 100},
+        "train": {"stages__0__train__steps": 500, "stages__0__train__evaluate_every": 100},
         "grid": {"stages__0__train__lr": (1e-3, 3e-4)},
         "live": {"context": 96, "horizon": 24, "train": {"stages__0__train__steps": 150}, "grid": {}},
     },
