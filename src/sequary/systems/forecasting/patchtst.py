@@ -54,9 +54,9 @@ CLAIM = Claim(
         "horizon": 96,
         "baseline": {"model__tokens__patch": 1, "model__tokens__stride": 1},
         "train": {
-            "stages__0__train__steps": 600,
+            "stages__0__train__steps": 400,
             "stages__0__train__evaluate_every": 100,
-            "stages__0__train__batch": 32,
+            "stages__0__train__batch": 16,
         },
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
         "live": {"horizon": 24, "train": {"stages__0__train__steps": 60, "stages__0__train__batch": 16}, "grid": {}},
