@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from sequary.core.state import State
 from sequary.core.values import Batch, Output, Scale
 from sequary.heads.categorical import Categorical
 from sequary.models.language import LanguageModel
+from sequary.models.next_scale import NextScale, ScaleState
+from sequary.models.permuted import PermutedCodes, PermutedState
+from sequary.models.tokenized import Tokenized
 from sequary.tokens.series import ChannelPatches, InstanceNorm, Windows
 
 
@@ -171,6 +175,44 @@ class NoMainHead(LanguageModel):
         self.heads = nn.ModuleDict({"first": self.head})
 
 
+class ScaleForgotten(NextScale):
+    """Each scale is read as though nothing came before it."""
+
+    def step(self, values: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Output, State]:
+        assert isinstance(state, ScaleState)
+        empty = self.backbone.init_state(len(values))
+        return super().step(values, dataclasses.replace(state, inner=empty), ctx)
+
+
+class ClassForgotten(PermutedCodes):
+    """Steps read the class at first and never again."""
+
+    def step(self, values: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Output, State]:
+        output, after = super().step(values, state, ctx)
+        assert isinstance(after, PermutedState)
+        return output, dataclasses.replace(after, classes=torch.zeros_like(after.classes))
+
+
+class OneStep(ClassForgotten):
+    """Declares a way of stepping in which no state is ever read."""
+
+    toy = {**PermutedCodes.toy, "splits": ((3,),)}
+
+
+class LastCodeUnread(PermutedCodes):
+    """Its steps end early."""
+
+    toy = {**PermutedCodes.toy, "splits": ((1, 1),)}
+
+
+class OtherTokens(Tokenized):
+    """Reads the images mirrored."""
+
+    def forward(self, batch: Batch, tape: Tape | None = None, rng: torch.Generator | None = None) -> Output:
+        values = batch.values.flip(-1) if batch.values.dim() == 4 else batch.values
+        return super().forward(dataclasses.replace(batch, values=values), tape, rng)
+
+
 BUGS: tuple[tuple[str, Any, str], ...] = (
     ("inverse", NotTheInverse, "decode(encode(x))"),
     ("scale", ScaledTwice, "scaled and back"),
@@ -187,5 +229,10 @@ BUGS: tuple[tuple[str, Any, str], ...] = (
     ("rows", ModelMixesRows, "alone"),
     ("target_unread", ReadsTarget, "without a target"),
     ("model_steps", PositionForgotten, "against forward"),
+    ("model_steps", ScaleForgotten, "against forward"),
+    ("model_steps", ClassForgotten, "against forward"),
+    ("model_steps", OneStep, "none of them takes two steps"),
+    ("model_steps", LastCodeUnread, "steps of (1, 1) give"),
+    ("model_steps", OtherTokens, "against forward"),
     ("heads", NoMainHead, "main"),
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe
 from sequary.core.values import Batch, Edited, Group, Loss, Plan, Reading, Sample
+from sequary.objectives.image_tokens import PermutedTokens
 from sequary.objectives.tokens import NextToken
 
 
@@ -120,6 +121,16 @@ class OneTokenLate(NextToken):
 
     def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
         return Loss(nats(model, dataclasses.replace(batch, target=batch.values)).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassOfAnother(PermutedTokens):
+    """Learns codes with the class of the row before."""
+
+    def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
+        assert batch.cond is not None
+        mixed = dataclasses.replace(batch, cond=batch.cond.roll(1, 0))
+        return PermutedTokens(self.grid, self.order, self.drop, self.progress)(model, mixed, rng)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,6 +302,7 @@ BUGS: tuple[tuple[str, Any, str], ...] = (
     ("value", LossOfTheMoment, "global generator"),
     ("weight", MissingCounts, "weight 0"),
     ("least", OneTokenLate, "the host scores"),
+    ("least", ClassOfAnother, "on images by code the host scores"),
     ("sample", SampleOfTheMoment, "global generator"),
     ("prompt", DropsLastToken, "1 new tokens, expected 2"),
     ("calls", CallsUncounted, "says 1 calls"),

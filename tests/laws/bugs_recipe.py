@@ -7,7 +7,7 @@ import types
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sequary.backbones.stack import Stack
 from sequary.builders import language_model
@@ -21,7 +21,11 @@ from sequary.core.values import Batch, Loss, Output
 from sequary.laws.members import Subject
 from sequary.laws.run import of_system
 from sequary.models.language import LanguageModel
+from sequary.models.permuted import PermutedCodes
+from sequary.models.tokenized import Tokenized
+from sequary.objectives.image_tokens import PermutedTokens, Reconstruct
 from sequary.objectives.tokens import NextToken
+from sequary.tokens.vq import VQ
 from tests.laws.bugs_parts import ReadsTarget
 
 BLOCK = Stack.tiny["blocks"]
@@ -38,6 +42,16 @@ def system(recipe: Recipe, *, card: Card | None = None, claim: bool = True, word
 
 def with_model(cls: type[LanguageModel]) -> Recipe:
     return GPT.but(model=part(cls, **dict(GPT.model.kw)))
+
+
+def codes_by(cls: type[PermutedCodes], *, learns: str = "prior") -> Recipe:
+    """A tokenizer, and then a prior of this class, of which the second stage trains `learns`."""
+    tokenizer, prior = part(VQ, **VQ.tiny), part(cls, **PermutedCodes.tiny)
+    stages = (
+        Stage(objective=Reconstruct(), learns="tokenizer"),
+        Stage(objective=PermutedTokens(grid=(2, 2)), learns=learns),
+    )
+    return Recipe(dim=16, model=part(Tokenized, tokenizer=tokenizer, prior=prior), stages=stages)
 
 
 class DeadWeight(LanguageModel):
@@ -59,6 +73,13 @@ class Peeks(ReadsTarget):
     """Beats any floor, since it is told the answer; in the width of the tiny recipe, 16."""
 
 
+class Classless(PermutedCodes):
+    """Makes the same images for every class."""
+
+    def condition(self, batch: Batch) -> Tensor:
+        return super().condition(dataclasses.replace(batch, cond=None))
+
+
 @dataclasses.dataclass(frozen=True)
 class Outside(NextToken):
     """An objective that lives outside of sequary."""
@@ -73,6 +94,8 @@ BUGS: tuple[tuple[str, Subject, str], ...] = (
     ("learns", system(with_model(DeadWeight)), "never learns: unused"),
     ("beats_floor", system(with_model(Blind)), "the floor is"),
     ("beats_floor", system(with_model(Peeks)), "permuted targets too"),
+    ("beats_floor", system(codes_by(Classless)), "on images by code"),
+    ("learns", system(codes_by(PermutedCodes, learns="prior.backbone")), "never learns: prior.start"),
     (
         "parameters",
         system(

@@ -15,6 +15,16 @@ from sequary.models.tokenized import Tokenized
 from sequary.train.loop import fit
 
 CLASSES = 3
+SMALL: dict[str, dict[str, int]] = {
+    "var": {"model__prior__backbone__depth": 1},
+    "rar": {"model__prior__backbone__depth": 1},
+    "mar-diffusion-loss": {
+        "model__prior__encoder__depth": 1,
+        "model__prior__decoder__depth": 1,
+        "model__prior__head__width": 16,
+        "model__prior__head__calls": 5,
+    },
+}
 
 
 class Images:
@@ -34,9 +44,11 @@ class Images:
 
 
 def recipe(slug: str) -> Recipe:
+    """Narrow and shallow, on the grid of the default."""
     found = load(slug).recipe
     assert found is not None
-    return found.shrunk().bind({"channels": 1, "classes": CLASSES})
+    small = found.but(dim=16, model__tokenizer__coder__width=8, **SMALL[slug])
+    return small.bind({"channels": 1, "classes": CLASSES})
 
 
 def model(slug: str) -> Tokenized:

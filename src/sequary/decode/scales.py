@@ -50,7 +50,7 @@ class ScaleByScale:
         assert isinstance(prior, NextScale)
         scales = len(tokenizer.scales)
         state = whole.init_state(doubled(prior, prompt))
-        context = prior.embed.weight.new_zeros(2 * len(prompt.values), 0, prior.embed.in_features)
+        context = prior.embed.weight.new_zeros(2 * len(prompt.values), prior.first, prior.embed.in_features)
         groups: list[Tensor] = []
         trace: list[Mapping[str, Any]] = []
         for k in range(scales):

@@ -39,16 +39,35 @@ def steps(case: ModelCase) -> float:
     for seed in SEEDS:
         module = cast(Model, case.build(seed))
         (batch,) = case.args(module, seed)
-        mask = torch.ones(batch.values.shape, dtype=torch.bool)
+        read = case.subject.toy.get("read", _as_it_is)(module, batch)
+        mask = torch.ones(read.values.shape[:2], dtype=torch.bool)
         mask[1, :3] = False
         for observed in (None, mask):
-            given = dataclasses.replace(batch, observed=observed)
-            whole, length = module(given).hidden, batch.values.shape[1]
-            for split in ((1,) * length, (length,), (5, length - 5)):
-                out = _in_steps(module, given, split)
+            whole = module(dataclasses.replace(batch, observed=observed)).hidden
+            for split in _splits(case, read.values.shape[1]):
+                out = _in_steps(module, dataclasses.replace(read, observed=observed), split)
                 real = torch.ones_like(mask) if observed is None else mask
+                held(
+                    out.shape == whole.shape, f"steps of {split} give {tuple(out.shape)}, forward {tuple(whole.shape)}"
+                )
                 worst = max(worst, equal(out[real], whole[real], f"steps of {split[:3]} against forward"))
     return worst
+
+
+def _as_it_is(module: Model, batch: Batch) -> Batch:
+    return batch
+
+
+def _splits(case: ModelCase, length: int) -> tuple[tuple[int, ...], ...]:
+    """The model's own, of which one at least takes two steps, or any."""
+    own = case.subject.toy.get("splits")
+    if own is None:
+        return (1,) * length, (length,), (5, length - 5)
+    held(
+        any(len(split) > 1 for split in own),
+        f"splits={own}: none of them takes two steps, which says nothing of a state",
+    )
+    return own
 
 
 def _in_steps(module: Model, batch: Batch, split: tuple[int, ...]) -> torch.Tensor:

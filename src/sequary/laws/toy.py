@@ -50,19 +50,20 @@ class Toy:
 
 
 def sizes(of: Any, spec: Sizes) -> Sizes:
-    """`spec`, with what the arguments inside `of` say of the same names."""
+    """`spec`, with what the arguments inside `of` say of the same names; "coder.channels" is `channels` of the part `coder` alone."""
     found: dict[str, Any] = dict(spec)
 
-    def look(value: Any) -> None:
+    def look(value: Any, owner: str) -> None:
         if isinstance(value, Part):
-            this = cast("Part[Any]", value)
-            found.update({k: v for k, v in this.kw if k in spec and isinstance(v, int | tuple)})
-            look(tuple(v for _, v in this.kw))
+            for name, v in cast("Part[Any]", value).kw:
+                if isinstance(v, int | tuple):
+                    found.update({k: v for k in (name, f"{owner}.{name}") if k in spec})
+                look(v, name)
         elif isinstance(value, tuple):
             for v in cast("tuple[Any, ...]", value):
-                look(v)
+                look(v, owner)
 
-    look(of.model if isinstance(of, Recipe) else of)
+    look(of.model if isinstance(of, Recipe) else of, "")
     return found
 
 

@@ -20,6 +20,7 @@ from sequary.core.part import part
 from sequary.core.recipe import Recipe
 from sequary.data.panel import Frequency, Panel, Series
 from sequary.heads.points import HorizonPoints
+from sequary.laws.image_toys import IMAGE_TOYS
 from sequary.laws.law import NoToy
 from sequary.laws.series_toys import SERIES
 from sequary.laws.toy import Toy, spelled
@@ -230,4 +231,5 @@ TOYS: tuple[Toy, ...] = (
         host=of("ebwm-ebt", CHAIN),
     ),
     *SERIES,
+    *IMAGE_TOYS,
 )

@@ -17,9 +17,18 @@ from sequary.heads.diffusion import Diffusion
 from sequary.mixers.attention.full import Attention
 from sequary.mixers.mlp.dense import MLP
 from sequary.models.prior import Prior, class_table, places
+from sequary.noise.gaussian import Gaussian, LinearBetas
 
 NORM = part(LayerNorm, eps=1e-6)
 BLOCK = part(PreNorm, parts=(part(Attention, heads=2), part(MLP)), norm=NORM)
+
+
+def drawn(rows: int, rng: torch.Generator) -> Batch:
+    """Latents, which are known, and classes of the tiny model's sizes."""
+    known = torch.rand(rows, 4, generator=rng) < 0.5
+    return Batch(
+        values=torch.randn(rows, 4, 4, generator=rng), observed=known, cond=torch.randint(4, (rows,), generator=rng)
+    )
 
 
 class MaskedLatents(Prior):
@@ -30,6 +39,10 @@ class MaskedLatents(Prior):
     latents are never read.
     """
 
+    toy = {"batch": drawn}
+    exempt = {
+        "device": 'the encoder reads n = max_b Σ_t known[b, t] tokens: its shape depends on data, which "meta" has not'
+    }
     tiny = {
         "classes": 3,
         "channels": 4,
@@ -37,7 +50,7 @@ class MaskedLatents(Prior):
         "buffer": 2,
         "encoder": part(Stack, depth=1, blocks=(BLOCK,), norm=NORM),
         "decoder": part(Stack, depth=1, blocks=(BLOCK,), norm=NORM),
-        "head": part(Diffusion, channels=4, width=16, depth=1, calls=4),
+        "head": part(Diffusion, channels=4, width=32, depth=1, noise=Gaussian(100, LinearBetas()), calls=10),
     }
 
     def __init__(

@@ -33,13 +33,19 @@ class ScaleState(State):
     scale: int
 
 
+def drawn(rows: int, rng: torch.Generator) -> Batch:
+    """Contexts and classes of the tiny model's sizes."""
+    return Batch(values=torch.randn(rows, 14, 4, generator=rng), cond=torch.randint(4, (rows,), generator=rng))
+
+
 class NextScale(Prior):
     """[B, Σ n², code] contexts of all scales -> hidden [B, Σ n², D]; a position of scale k sees scales 0 … k.
 
     x = W context + position + level; the first scale reads the class and a start position instead of a context, which it has not.
-    A step takes the context of one whole scale (for the first, no positions at all: [B, 0, code]).
+    A step takes the context of one whole scale; that of the first is not read.
     """
 
+    toy = {"batch": drawn, "splits": ((1, 4, 9),)}
     tiny = {
         "classes": 3,
         "code": 4,
@@ -88,7 +94,7 @@ class NextScale(Prior):
         assert isinstance(state, ScaleState)
         k, cells = state.scale, self.order.groups().groups[state.scale].positions.to(values.device)
         cond = self.classes_table(state.classes)
-        context = self.embed(values)
+        context = self.embed(values[:, 0 if k else self.first :])
         x = (context if k else self._begin(cond, context)) + self.places[cells] + self.levels[k]
         ctx = Ctx(order=torch.full((len(x), len(cells)), k, device=x.device), cond=cond, tape=ctx.tape, rng=ctx.rng)
         x, inner = self.backbone.step(x, state.inner, ctx)

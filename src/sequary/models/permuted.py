@@ -37,6 +37,11 @@ class PermutedState(State):
     count: int
 
 
+def drawn(rows: int, rng: torch.Generator) -> Batch:
+    """Codes and classes of the tiny model's sizes."""
+    return Batch(values=torch.randint(11, (rows, 4), generator=rng), cond=torch.randint(4, (rows,), generator=rng))
+
+
 class PermutedCodes(Prior):
     """[B, T] codes in raster order -> hidden [B, T, D]; with `batch.order` (when each becomes known) t sees what is earlier in it.
 
@@ -45,6 +50,7 @@ class PermutedCodes(Prior):
     A step takes the next codes in that order (none in the first: [B, 0]).
     """
 
+    toy = {"batch": drawn, "splits": ((0, 1, 1, 1), (1, 2), (3,))}
     tiny = {
         "classes": 3,
         "vocab": 11,

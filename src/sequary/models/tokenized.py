@@ -19,9 +19,19 @@ from sequary.tokens.images import ImageTokenizer
 from sequary.tokens.vq import VQ
 
 
+def tokens_read(model: Model, batch: Batch) -> Batch:
+    """For the laws: what the prior reads of images."""
+    tokenizer = tokenized(model).tokenizer
+    return dataclasses.replace(batch, values=tokenizer.inputs(tokenizer.encode(batch.values)))
+
+
 class Tokenized(Model):
     """values: images [B, C, H, W], or what the prior reads of their tokens -> the prior's hidden vectors."""
 
+    exempt = {
+        "gradients": "hidden = prior(sg(encode(x))): the tokenizer learns by a loss of its own, `tokenizer.learn`"
+    }
+    toy = {"read": tokens_read, "splits": PermutedCodes.toy["splits"]}
     tiny = {"tokenizer": part(VQ, **VQ.tiny), "prior": part(PermutedCodes, **PermutedCodes.tiny)}
 
     def __init__(

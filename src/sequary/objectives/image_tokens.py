@@ -12,33 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sequary.core.contracts import Model
-from sequary.core.recipe import Recipe, Stage
 from sequary.core.values import Batch, Loss
-from sequary.decode import masked, raster, scales
 from sequary.models.tokenized import Tokenized, tokenized
 from sequary.objectives.tokens import weighted_mean
 from sequary.orders.masked import Masked
 from sequary.orders.permuted import Permuted
 
 
-def learning(host: Recipe) -> Recipe:
-    return dataclasses.replace(host, stages=(Stage(objective=Reconstruct()),))
-
-
-def images(rows: int, rng: torch.Generator) -> Batch:
-    """For the laws, in the sizes of the decoders' hosts."""
-    return Batch(values=torch.randn(rows, 3, 4, 4, generator=rng), cond=torch.arange(rows) % 3)
-
-
-def larger(rows: int, rng: torch.Generator) -> Batch:
-    return dataclasses.replace(images(rows, rng), values=torch.randn(rows, 3, 6, 6, generator=rng))
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reconstruct:
     """mean (x − x̂)² and the tokenizer's own terms (quantiser, KL). Stage of `learns="tokenizer"`."""
-
-    toy: ClassVar[Mapping[str, Any]] = {"host": lambda: learning(raster.host()), "batch": images}
 
     def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
         again, terms = tokenized(model).tokenizer.learn(batch.values, rng)
@@ -62,8 +45,6 @@ def sometimes_none(model: Tokenized, batch: Batch, drop: float, rng: torch.Gener
 class NextGroup:
     """−log p(tokens | the groups before them, class), nats a token; the prior knows its groups (VAR's scales)."""
 
-    toy: ClassVar[Mapping[str, Any]] = {"host": lambda: learning(scales.host()), "batch": larger}
-
     drop: float = 0.1
 
     def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
@@ -77,7 +58,6 @@ class NextGroup:
 class PermutedTokens:
     """−log p(code | the codes before it in an order, class), nats a code; `order` anneals from random to raster by `progress`."""
 
-    toy: ClassVar[Mapping[str, Any]] = {"host": lambda: learning(raster.host()), "batch": images}
     tiny: ClassVar[Mapping[str, Any]] = {"grid": (2, 2)}
 
     grid: tuple[int, ...]
@@ -104,7 +84,6 @@ class MaskedLatentTokens:
     Which ones: the first of a random order, as `order` decodes (MAR, appendix B: 0.25 and 0.7).
     """
 
-    toy: ClassVar[Mapping[str, Any]] = {"host": lambda: learning(masked.host()), "batch": images}
     tiny: ClassVar[Mapping[str, Any]] = {"grid": (2, 2)}
 
     grid: tuple[int, ...]

@@ -20,6 +20,7 @@ from sequary.mixers.attention.full import Attention
 from sequary.mixers.mlp.dense import MLP
 from sequary.models.masked_latents import MaskedLatents
 from sequary.models.tokenized import Tokenized
+from sequary.noise.gaussian import Gaussian, LinearBetas
 from sequary.objectives.image_tokens import MaskedLatentTokens, Reconstruct
 from sequary.orders.masked import Masked
 from sequary.tokens.image_conv import ConvCoder
@@ -71,7 +72,10 @@ RECIPE = Recipe(
     decode=MaskedGroups(grid=GRID, order=order, guidance=Growing(3.0)),
     tiny=(
         *(("dim", 16), ("model__prior__encoder__depth", 1), ("model__prior__decoder__depth", 1)),
-        *(("model__tokenizer__coder__width", 8), ("model__prior__head__width", 16), ("model__prior__head__calls", 5)),
+        *(("model__tokenizer__coder__width", 8), ("model__tokenizer__coder__multiples", (1, 1))),
+        *(("model__prior__head__width", 32), ("model__prior__head__calls", 10), ("model__prior__cells", 9)),
+        ("model__prior__head__noise", Gaussian(100, LinearBetas())),
+        *(("model__tokenizer__grid", (3, 3)), ("stages__1__objective__grid", (3, 3)), ("decode__grid", (3, 3))),
     ),
 )
 coder = part(ConvCoder, channels=3, width=128, multiples=(1, 1, 2, 2, 4), blocks=2, groups=32)

@@ -68,7 +68,11 @@ RECIPE = Recipe(
         Stage(name="prior", objective=PermutedTokens(grid=GRID, order=order), train=TRAIN, learns="prior"),
     ),
     decode=CodeByCode(grid=GRID, order=order),
-    tiny=(("dim", 16), ("model__prior__backbone__depth", 1), ("model__tokenizer__coder__width", 8)),
+    tiny=(
+        *(("dim", 16), ("model__prior__backbone__depth", 1), ("model__prior__cells", 9)),
+        *(("model__tokenizer__coder__width", 8), ("model__tokenizer__coder__multiples", (1, 1))),
+        *(("model__tokenizer__grid", (3, 3)), ("stages__1__objective__grid", (3, 3)), ("decode__grid", (3, 3))),
+    ),
 )
 coder = part(PoolCoder, channels=3, width=128, multiples=(1, 1, 2, 2, 4), blocks=2, block=part(Kept, groups=32))
 SIZES = {

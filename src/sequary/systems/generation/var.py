@@ -68,7 +68,11 @@ RECIPE = Recipe(
         ),
     ),
     decode=ScaleByScale(choice=Drawn(top_k=100, top_p=0.95), guidance=Growing(2.5)),
-    tiny=(("dim", 16), ("model__prior__backbone__depth", 1), ("model__tokenizer__coder__width", 8)),
+    tiny=(
+        *(("dim", 16), ("model__prior__backbone__depth", 1), ("model__prior__order__sides", (1, 2, 3))),
+        *(("model__tokenizer__coder__width", 8), ("model__tokenizer__coder__multiples", (1, 1))),
+        *(("model__tokenizer__scales", (1, 2, 3)), ("model__tokenizer__refiners", 3)),
+    ),
 )
 PAPER = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
 coder = part(ConvCoder, channels=3, width=160, multiples=(1, 1, 2, 2, 4), blocks=2, groups=32)
