@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,3 +37,22 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sequary' has no attribute {name!r}")
     module, attribute = _HOMES[name]
     return getattr(importlib.import_module(f"sequary.{module}"), attribute)
+
+
+class _Compare(ModuleType):
+    """The folder `compare`, which can also be called as the function of that name."""
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        return __getattr__("compare")(*args, **kw)
+
+
+class _Package(ModuleType):
+    """Importing anything from the folder `compare` binds it here under the name of the function; so it becomes callable."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "compare" and isinstance(value, ModuleType):
+            value.__class__ = _Compare
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

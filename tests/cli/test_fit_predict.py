@@ -128,7 +128,7 @@ ERRORS = {
     "there is no column 'moon'": ["fit", "dlinear", "wide.csv", "--target", "moon"],
     "ltsf-linear is for timeseries, and this is a text": ["fit", "dlinear", "text.txt"],
     "Missing argument 'DATA'; see `sequary fit --help`": ["fit", "dlinear"],
-    "No such command 'fot'; see `sequary --help`": ["fot"],
+    "No such command 'fot'; did you mean fit? See `sequary --help`": ["fot"],
     "No such option: --horizn": ["fit", "dlinear", "wide.csv", "--horizn", "3"],
     "nowhere: no such folder": ["predict", "nowhere", "wide.csv"],
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sequary.cli import values
 from sequary.compare.durations import seconds
 from sequary.core.catalogue import System, UnknownSystem, load
+from sequary.core.plain import RecipeError
 from sequary.core.recipe import Recipe
 from sequary.data.frames import read
 from sequary.data.panel import Panel
@@ -51,6 +53,7 @@ def command(
     else:
         panel, steps_ahead = _panel(data, columns, horizon, talk)
         fitted = forecasting.train(recipe, panel, horizon=steps_ahead, levels=levels, **common)
+        _tell_padded(panel, fitted.context, steps_ahead, talk)
     save(fitted, folder)
     _print(system, fitted, folder, as_json=as_json)
     return 0
@@ -73,19 +76,42 @@ def _common(
         if number is not None and number < 1:
             raise ValueError(f"{flag} {number}: at least 1 is needed")
     changes = values.settings(settings)
-    try:
-        altered(recipe, changes)
-    except TypeError as error:
-        raise ValueError(f"--set: {error}") from error
+    _check(recipe, changes)
     device_named(device)
     return {
         "context": context,
         "seed": seed,
         "steps": steps,
-        "seconds": None if budget is None else seconds(budget),
+        "seconds": None if budget is None else _seconds(budget),
         "settings": changes,
         "device": device,
     }
+
+
+def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
+    """That the settings fit, and that what is trained can be saved: both are cheap to know beforehand."""
+    parts = {field.name for field in dataclasses.fields(Recipe)} | {"context"}
+    for path in changes:
+        if path.partition("__")[0] not in parts:
+            raise ValueError(
+                f"--set {path}: a recipe has {', '.join(sorted(parts))}; reach inside by __, such as model__head"
+            )
+    try:
+        changed = altered(recipe, changes)
+    except TypeError as error:
+        raise ValueError(f"--set: {error}") from error
+    try:
+        Recipe.from_json(changed.to_json())
+    except RecipeError as error:
+        mend = "a model with parts of your own is saved once an entry point of sequary.systems names their module"
+        raise ValueError(f"{error}; {mend}" if "entry points" in str(error) else f"--set: {error}") from error
+
+
+def _seconds(budget: str) -> float:
+    try:
+        return seconds(budget)
+    except ValueError as error:
+        raise ValueError(f"--budget: {error}") from None
 
 
 def _recipe(found: System, modality: str) -> Recipe:
@@ -113,6 +139,14 @@ def _panel(data: str, columns: Columns, horizon: int | None, talk: Callable[[str
     if horizon is None:
         talk(f"horizon: {ahead}, since none is given ({'one season' if ahead == season else 'no short season'})")
     return panel, ahead
+
+
+def _tell_padded(panel: Panel, context: int, ahead: int, talk: Callable[[str], None]) -> None:
+    """Names the series that are shorter than a window: they take part, padded."""
+    short = [s.id for s in panel.series if len(s) < context + ahead]
+    if short:
+        named = ", ".join(map(repr, short[:5])) + (f" and {len(short) - 5:,} more" if len(short) > 5 else "")
+        talk(f"note: shorter than context {context} + horizon {ahead}, so that windows begin with padding: {named}")
 
 
 def _print(system: str, fitted: Any, folder: str, *, as_json: bool) -> None:

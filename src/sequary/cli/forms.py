@@ -7,12 +7,14 @@ the function's own default holds. Commands are called from Python and from tests
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from sequary.cli import values
 from sequary.cli.options import COLUMNS, FORMS, Form
 
 NONE = inspect.Parameter.empty
@@ -22,14 +24,15 @@ def declared(command: Callable[..., int]) -> Callable[..., int]:
     """`command` with a signature that typer reads."""
     hints = get_type_hints(command)
     wanted = inspect.signature(command).parameters
-    forms = {name: FORMS.get(name, Form(f"--{name.replace('_', '-')}", "")) for name in wanted if name != "columns"}
+    place = command.__module__.rpartition(".")[2]
+    forms = {name: FORMS.get(f"{place}.{name}") or FORMS[name] for name in wanted if name != "columns"}
     shown = [_parameter(forms[name], p, hints[name]) for name, p in wanted.items() if name != "columns"]
     if "columns" in wanted:
         forms |= COLUMNS
         shown += [_option(form, name, str | None, None, None) for name, form in COLUMNS.items()]
 
     def run(**given: Any) -> int:
-        found = {name: _value(forms[name], word) for name, word in given.items() if word is not None}
+        found = {name: _value(forms[name], hints.get(name), word) for name, word in given.items() if word is not None}
         if "columns" in wanted:
             from sequary.data.roles import Columns
 
@@ -43,8 +46,14 @@ def declared(command: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-def _value(form: Form, word: Any) -> Any:
-    return word if form.parse is None else form.parse(word)
+def _value(form: Form, hint: Any, word: Any) -> Any:
+    if form.parse is not None:
+        return form.parse(word)
+    return values.whole(form.flag, word) if _is_number(hint) and isinstance(word, str) else word
+
+
+def _is_number(hint: Any) -> bool:
+    return int in (hint, *get_args(hint))
 
 
 def _parameter(form: Form, parameter: inspect.Parameter, hint: Any) -> inspect.Parameter:
@@ -57,12 +66,12 @@ def _parameter(form: Form, parameter: inspect.Parameter, hint: Any) -> inspect.P
     if form.parse is None and get_origin(hint) in (list, Sequence):
         return _option(form, name, list[str], [], None)
     told = None if bare or parameter.default is None or form.parse else str(parameter.default)
-    kinds = {hint, *get_args(hint)} & {int, float}
-    return _option(form, name, (kinds.pop() if kinds and form.parse is None else str) | None, None, told)
+    shown = dataclasses.replace(form, metavar="N") if _is_number(hint) else form
+    return _option(shown, name, str | None, None, told)
 
 
 def _option(form: Form, name: str, hint: Any, default: Any, told: str | None) -> inspect.Parameter:
-    metavar = form.metavar or (None if hint is bool else "N" if hint in (int | None, float | None) else "WORD")
+    metavar = form.metavar or (None if hint is bool else "WORD")
     help = f"{form.help} [default: {told}]" if told else form.help
     option = typer.Option(form.flag, help=help, metavar=metavar, show_default=False)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[hint, option], default=default)

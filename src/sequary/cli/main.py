@@ -13,17 +13,20 @@ Nothing heavy is imported before a command runs.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from sequary import __version__
 from sequary.cli.forms import declared
 from sequary.core.catalogue import UnknownSystem
 from sequary.core.files import OutputError
@@ -67,8 +70,18 @@ class Commands(TyperGroup):
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, epilog=EPILOG)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"sequary {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
     """Sequence models as short recipes of shared parts, and which of them serves your data."""
 
 
@@ -95,19 +108,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def explained(error: Exception, words: Sequence[str]) -> tuple[str, int]:
     """The line and the exit status."""
     if isinstance(error, Refused):
-        refused: Any = error
-        command = f"{words[0]} " if words[0] in COMMANDS else ""
-        return f"{refused.format_message().rstrip('.')}; see `sequary {command}--help`", refused.exit_code
+        return _refused(error, words)
     if isinstance(error, typer.Abort):
         return "interrupted", 130
     if isinstance(error, OutputError):
         return str(error), 3
+    own = _in_own_file(error, words)
+    if own is not None:
+        return own, 2
     if isinstance(error, ValueError | UnknownSystem):
         return str(error), 2
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
+        return f"{error.filename}: {error.strerror}; check the path" if error.filename else str(error), 2
     full = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error))
     if full or type(error).__name__ == "Diverged":  # by name: its module would bring torch
         return f"the run failed: {str(error) or 'no memory is left'}", 4
     return f"a defect of sequary ({type(error).__name__}: {error}); run again with --debug and report the trace", 5
+
+
+def _refused(error: Any, words: Sequence[str]) -> tuple[str, int]:
+    """What typer refused, and where the help is; the nearest commands where there is none of that name."""
+    line = error.format_message().rstrip(".")
+    if words[0] in COMMANDS:
+        return f"{line}; see `sequary {words[0]} --help`", error.exit_code
+    near = " or ".join(difflib.get_close_matches(words[0], COMMANDS, n=2))
+    return f"{line}; {f'did you mean {near}? See' if near else 'see'} `sequary --help`", error.exit_code
+
+
+def _in_own_file(error: Exception, words: Sequence[str]) -> str | None:
+    """Where in a .py file that the user named it was raised; None elsewhere."""
+    named = {Path(part).resolve(): part for word in words for part in word.split(",") if part.endswith(".py")}
+    if isinstance(error, SyntaxError) and Path(str(error.filename)).resolve() in named:
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() in named]
+    if not frames:
+        return None
+    last = frames[-1]
+    return f"{named[Path(last.filename).resolve()]}, line {last.lineno}: {type(error).__name__}: {error}"
 
 
 def _tell(line: str, status: int) -> int:

@@ -27,6 +27,9 @@ def command(
 ) -> int:
     saved = load(model)
     if saved.task == "language model":
+        if (out, horizon, levels) != (None, None, None):
+            what = "is a language model, which gives bits per byte"
+            raise ValueError(f"{model} {what}; --out, --horizon and --level are for models of tables: leave them out")
         bits = saved.bits_per_byte(read_text(data, least=1))
         print(json.dumps({"bits_per_byte": bits}) if as_json else f"{bits:.4f} bits per byte")
         return 0

@@ -30,6 +30,10 @@ PARTS = (
 
 def command(system: str, *, cite: bool = False, as_json: bool = False) -> int:
     name = aliases().get(system, system)
+    if system.endswith(".py"):
+        raise UnknownSystem(
+            f"{system} is a file of your own, and shown as it is; `sequary check {system}` runs its laws"
+        )
     if name not in files():
         raise UnknownSystem(nearest(system))
     own, tree = card(name), ast.parse(files()[name].read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -62,6 +63,8 @@ def command(
     as_json: bool = False,
 ) -> int:
     """Print the rows; exit status 0 also where none matches, which is said on standard error."""
+    _known("--kind", kind, {r["kind"] for r in rows().values()} | {"reference"})
+    _known("--modality", modality, {m for r in rows().values() for m in r["modalities"]})
     listed = table(everything=everything, kind=kind, modality=modality, has=has)
     if as_json:
         print(json.dumps(listed, ensure_ascii=False))
@@ -70,11 +73,19 @@ def command(
         print("no system matches; `sequary systems --all` lists the whole catalogue", file=sys.stderr)
         return 0
     width = max(len(r["id"]) for r in listed)
+    wide = max(len(state(r)) for r in listed)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for r in listed:
-        print(f"{r['id']:<{width}}  {r['kind']:<12} {state(r):<24} {r['title']}")
+        print(f"{r['id']:<{width}}  {r['kind']:<12} {state(r):<{wide}}  {r['title']}"[:room])
     built = sum(r["file"] is not None for r in listed)
     print(f"{len(listed)} systems, {built} built", file=sys.stderr)
     return 0
+
+
+def _known(flag: str, words: Sequence[str], known: set[str]) -> None:
+    for word in words:
+        if word not in known:
+            raise ValueError(f"{flag} {word}: there is no such; there are {', '.join(sorted(known))}")
 
 
 def state(r: dict[str, Any]) -> str:

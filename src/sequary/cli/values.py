@@ -12,6 +12,25 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def some(text: str) -> tuple[str, ...]:
+    """`a,b` as ("a", "b"), and at least one."""
+    found = names(text)
+    if not found:
+        raise ValueError(f"{text!r} names nothing; write names separated by commas, such as dlinear,patchtst")
+    return found
+
+
+def whole(flag: str, text: str) -> int:
+    """`24`, or `1e6`, as an int."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.5
+    if not number.is_integer():
+        raise ValueError(f"{flag} {text}: a whole number is needed, such as {flag} 24")
+    return int(number)
+
+
 def shares(text: str) -> tuple[float, ...]:
     """`80,95` as (0.8, 0.95)."""
     try:

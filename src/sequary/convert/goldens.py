@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,6 @@ def cases(folder: Path) -> list[Path]:
     if not found:
         raise FileNotFoundError(f"{folder}: no case there (NAME.json beside NAME.safetensors)")
     return found
-
-
-def replay_all(slug: str, folder: Path) -> Iterator[Replay]:
-    for path in cases(folder):
-        yield replay(slug, path)
 
 
 def replay(slug: str, path: Path) -> Replay:
