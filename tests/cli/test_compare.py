@@ -1,4 +1,4 @@
-"""`sequary compare` as it is typed: the plan, the talk, the exit status."""
+"""`sequary compare` as it is typed: the plan, the talk, the exit status. What is trained has a budget in steps."""
 
 from __future__ import annotations
 
@@ -34,9 +34,23 @@ def test_dry_run_says_the_plan_and_does_nothing(
     assert not out.exists()
 
 
-def test_json_is_the_board_and_nothing_else(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_of_steps(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", str(table), "--horizon", "6", "--systems", "nlinear", "--dry-run", "--out", str(tmp_path / "o")]
+    assert main([*words, "--budget", "200steps"]) == 0
+    said = capsys.readouterr().out
+    assert "budget: 200 steps of each system's final runs" in said
+    assert "settings 4 -> 2 -> 1 at 1/4, 1/2, all of 200 steps" in said
+    assert "time: without limit" in said
+    assert main([*words, "--budget", "50steps"]) == 0
+    assert "settings 1 at" in capsys.readouterr().out
+
+
+def test_json_is_the_board_and_nothing_else(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sequary.compare.prepare.ordinary", list)
     out = tmp_path / "out"
-    words = ["compare", str(table), "--horizon", "6", "--budget", "5s", "--systems", "nlinear", "--seeds", "1"]
+    words = ["compare", str(table), "--horizon", "6", "--budget", "8steps", "--systems", "nlinear", "--seeds", "1"]
     assert main([*words, "--out", str(out), "--json", "--level", "80"]) == 0
     said = capsys.readouterr()
     board = json.loads(said.out)
@@ -82,7 +96,7 @@ def test_text_with_a_floor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
                 "compare",
                 str(text),
                 "--budget",
-                "4s",
+                "8steps",
                 "--systems",
                 "gpt",
                 "--max-params",

@@ -1,8 +1,9 @@
-"""A task whose work is sleep: what a plan promises can be held against the clock, whatever else the machine does."""
+"""A task whose work is sleep, or nothing at all: what is planned and run is seen without any training."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,7 +46,9 @@ class SleepTask:
         with self.trace.open("a") as file:
             file.write(f"{entrant.id} {role} {steps} {ask.setting.get('lr')} {ask.seed}\n")
         score = float(ask.setting.get("lr", 0.0)) + ask.seed / 1000
-        return Outcome(losses={"mase": [[score] * 2]}, params=1, train_s=seconds, fixed={"precision": "full", "batch": 1})
+        return Outcome(
+            losses={"mase": [[score] * 2]}, params=1, train_s=seconds, fixed={"precision": "full", "batch": 1}
+        )
 
     def probe(self, entrant: Sleeper, ask: Ask) -> list[float]:
         return [0.0] * 3
@@ -63,10 +66,20 @@ class SleepTask:
         folder.mkdir()
 
 
-def prepared(out: Path, sleepers: Sequence[Sleeper], *, budget: float, workers: int = 2, seeds: int = 2) -> Prepared:
+def prepared(
+    out: Path,
+    sleepers: Sequence[Sleeper],
+    *,
+    budget: float = math.inf,
+    steps: int | None = None,
+    workers: int = 2,
+    seeds: int = 2,
+) -> Prepared:
+    """With a budget in seconds, or in steps."""
     given = Options(
         horizon=1,
         budget=budget,
+        steps=steps,
         systems=None,
         family=None,
         metric=None,
@@ -89,5 +102,5 @@ def prepared(out: Path, sleepers: Sequence[Sleeper], *, budget: float, workers: 
         lines=(),
         suspects=[],
         drawn=(),
-        arguments={"budget": budget, "candidates": [s.id for s in sleepers], "data": "d"},
+        arguments={"budget": given.budget_s, "steps": steps, "candidates": [s.id for s in sleepers], "data": "d"},
     )

@@ -1,26 +1,37 @@
-"""Whole comparisons on small tables: what is on the board, what is written, and who fails without stopping the rest."""
+"""Whole comparisons on small tables: what is on the board, what is written, and who fails without stopping the rest.
+
+Their budget is in steps: what is run does not depend on how fast the machine is.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import sequary
+from sequary.compare import worker
+from sequary.compare.ask import Ask
+from sequary.compare.backtest import Outcome
 from sequary.compare.board import Board, Candidate
 from sequary.compare.options import BadArgument
 from sequary.compare.report import json_text
 from sequary.compare.run import compare
+from sequary.compare.worker import Job
 from sequary.core.catalogue import UnknownSystem
 from sequary.core.files import OutputError
 from sequary.data.errors import DataError
+from tests.compare.sleepers import Sleeper, SleepTask
 from tests.compare.tables import monthly, own
 
-FRAME = monthly()
+FRAME, SMALL = monthly(), monthly(110)
 
 
 @pytest.fixture(scope="module", name="made")
@@ -34,7 +45,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
         own(folder, "nan.py", "return self.map(hidden[:, :, 0]).transpose(1, 2) / (0.0 if not self.training else 1.0)"),
     ]
     out = folder / "out"
-    board = compare(FRAME, horizon=6, budget="12s", systems=["dlinear", *files], seeds=2, out=out)
+    board = compare(SMALL, horizon=6, budget="100steps", systems=["dlinear", *files], seeds=2, out=out)
     return board, out
 
 
@@ -78,7 +89,7 @@ def test_numbers_hang_together(made: tuple[Board, Path]) -> None:
         assert 0 <= c.metrics["coverage_80"] <= c.metrics["coverage_95"] <= 1
         assert c.latency_ms > 0
     trained = of(board, "dlinear")
-    assert trained.rungs
+    assert [r.steps for r in trained.rungs] == [25] * 4 + [50] * 2 + [100]
     assert trained.curve
     assert trained.spread["mase"].keys() == {"seeds", "folds"}
     assert [p.other for p in board.ties] == [c.id for c in scored[1:]]
@@ -99,7 +110,7 @@ def test_the_outputs_say_the_same(made: tuple[Board, Path]) -> None:
         assert [row["id"] for row in csv.DictReader(file)] == [c.id for c in board.candidates]
     assert board.verdict.split(":")[0].split("/")[-1] in (out / "report.html").read_text()
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["plan"]["plans"]["dlinear"]["steps"] > 0
+    assert manifest["plan"]["plans"]["dlinear"]["steps"] == 100
     assert not (out / "work").exists()
 
 
@@ -110,9 +121,9 @@ def test_the_winner_forecasts_what_follows_the_data(made: tuple[Board, Path]) ->
     if refit["error"] is None:
         won = board.candidates[0].id == refit["candidate"]
         assert refit["folder"] == ("winner" if won else "best-system")
-        found = sequary.load(out / refit["folder"]).predict(FRAME)
+        found = sequary.load(out / refit["folder"]).predict(SMALL)
         assert len(found) == 6
-        assert found["ds"].min() > FRAME["ds"].max()
+        assert found["ds"].min() > SMALL["ds"].max()
     else:  # a part of the user's own file cannot be written as data, and that is said
         assert refit["candidate"].endswith("mine.py")
         assert "RecipeError" in refit["error"]
@@ -121,7 +132,7 @@ def test_the_winner_forecasts_what_follows_the_data(made: tuple[Board, Path]) ->
 def test_limits_are_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sequary.compare.prepare.ordinary", list)
     board = compare(
-        FRAME, horizon=6, budget="4s", systems=["dlinear", "nlinear"], seeds=1, max_params=200, out=tmp_path / "out"
+        SMALL, horizon=6, budget="8steps", systems=["dlinear", "nlinear"], seeds=1, max_params=200, out=tmp_path / "out"
     )
     assert of(board, "nlinear").status == "ok"
     assert of(board, "dlinear").status == "over parameters"
@@ -130,7 +141,6 @@ def test_limits_are_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     from sequary.compare import footprint, measure
-    from sequary.compare.ask import Ask
     from sequary.compare.folds import make
     from sequary.compare.systems import SystemEntrant
     from sequary.compare.task import ForecastTask
@@ -150,6 +160,30 @@ def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPa
     assert "1 MB are free" in found["refused"][1]
 
 
+class Normed(SleepTask):
+    """Does what an RMS norm does under autocast, of which torch warns."""
+
+    def run(self, entrant: Sleeper, role: str, ask: Ask, drawn: Sequence[str] = ()) -> Outcome:
+        torch.rms_norm(torch.ones(2, 8, dtype=torch.bfloat16), (8,), torch.ones(8))
+        return super().run(entrant, role, ask, drawn)
+
+
+def test_a_worker_is_silent_about_a_slower_norm(tmp_path: Path) -> None:
+    task, sleeper, ask = Normed(tmp_path / "trace"), Sleeper("a", 0.0), Ask(horizon=1, steps=8)
+    job = Job(candidate="a", entrant=sleeper, run="seed0", action="trial", ask=ask, file=tmp_path / "seed0.json")
+    torch.set_warn_always(True)
+    try:
+        with pytest.warns(UserWarning, match="Mismatch dtype between input and weight"):
+            task.run(sleeper, "board", ask)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            worker.main(task, job)
+    finally:
+        torch.set_warn_always(False)
+    assert json.loads(job.file.read_text())["score"] == 0.0
+    assert caught == []
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -162,6 +196,7 @@ def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPa
         ({"family": "poetry", "systems": None}, UnknownSystem, "no built system of family 'poetry'"),
         ({"metric": "rmsle"}, BadArgument, "mase, mae, mse, crps"),
         ({"budget": "soon"}, BadArgument, "5m or 1h30m"),
+        ({"budget": "3steps"}, BadArgument, "give 8steps or more"),
         ({"seeds": 0}, BadArgument, "seeds=0"),
         ({"levels": (80,)}, BadArgument, "between 0 and 1"),
         ({"task": "classify"}, BadArgument, "forecast and text"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from sequary.compare import planning
 from sequary.compare.course import Course, Step
-from sequary.compare.plan import LEAST, Plan
+from sequary.compare.plan import Plan, shortened
 from sequary.compare.plan import load as load_plan
 from sequary.compare.pool import Pool
 from sequary.compare.prepare import Prepared
@@ -24,8 +24,6 @@ MEASURING = 0.5
 """Part of an equal share that measuring may take; with less than the rest, nothing could be learnt."""
 LEAST_S = 5.0
 """Seconds that measuring may always take."""
-TOLERANCE = 0.9
-"""Final runs are shortened only if less than this part of the time that they need is left."""
 
 
 class Conduct:
@@ -56,17 +54,7 @@ class Conduct:
             for each in measured.values():  # a process of its own costs time too
                 if "start" in each:
                     each["start"] += each.get("start_up", 0.0)
-            seconds = max(0.1 * given.budget, given.budget - self._spent())
-            made, share = planning.plans(
-                ready.task,
-                ready.entrants,
-                measured,
-                ready.ask,
-                seconds=seconds,
-                workers=given.workers,
-                seeds=given.seeds,
-            )
-            found = {"share_s": share, "measured": measured, "plans": made}
+            found = {**self._planned(measured), "measured": measured}
         if found.get("replayed"):
             self.tell.say(f"replays the plan in {given.out / 'manifest.json'}; delete that file to measure again")
         self.frozen = {**found, "plans": {id: _plain(plan) for id, plan in found["plans"].items()}}
@@ -74,6 +62,16 @@ class Conduct:
         for entrant in ready.entrants:
             self.results[entrant.id].setdefault("measure", found["measured"].get(entrant.id, {}))
             self.courses[entrant.id] = Course(load_plan(self.frozen["plans"][entrant.id]), ready.ask)
+
+    def _planned(self, measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """`plans`, and `share_s`: None where steps were asked for."""
+        ready, given = self.ready, self.ready.options
+        what = (ready.task, ready.entrants, measured, ready.ask)
+        if given.steps is not None:
+            return {"plans": planning.by_steps(*what, steps=given.steps, seeds=given.seeds), "share_s": None}
+        left = max(0.1 * given.budget, given.budget - self._spent())
+        made, share = planning.by_time(*what, seconds=left, workers=given.workers, seeds=given.seeds)
+        return {"plans": made, "share_s": share}
 
     def train(self) -> None:
         """All rungs and final runs; always the next run of the candidate with the most left to do."""
@@ -115,7 +113,7 @@ class Conduct:
             "arguments": self.ready.arguments,
             "plan": {k: v for k, v in self.frozen.items() if k != "replayed"},
             "replayed": self.frozen.get("replayed", False),
-            "budget_s": self.ready.options.budget,
+            "budget_s": self.ready.options.budget_s,
             "training_wall_s": wall + self.before,
             "share_s": self.frozen["share_s"],
             "workers": self.ready.options.workers,
@@ -136,11 +134,8 @@ class Conduct:
             return
         ahead = sum(self._left(e) for e in self.ready.entrants) / self.ready.options.workers
         last = plan.run_s * course.pace(self.results[entrant.id])  # refitting the winner comes after all others
-        part = (self.ready.options.budget - self._spent() - last) / max(ahead, 1e-9)
-        steps = plan.steps if part > TOLERANCE else max(LEAST, int(plan.steps * part))
-        self.courses[entrant.id] = dataclasses.replace(
-            course, plan=dataclasses.replace(plan, final=min(steps, plan.steps))
-        )
+        steps = shortened(plan.steps, self.ready.options.budget - self._spent() - last, ahead)
+        self.courses[entrant.id] = dataclasses.replace(course, plan=dataclasses.replace(plan, final=steps))
         self.frozen["plans"][entrant.id] = _plain(self.courses[entrant.id].plan)
         self.store.freeze(self.frozen)
 

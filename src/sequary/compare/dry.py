@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sequary.compare import durations
-from sequary.compare.measure import Limits
-from sequary.compare.plan import RUNGS, survivors
+from sequary.compare.options import Options
+from sequary.compare.plan import RUNGS, survivors, tried
 from sequary.compare.prepare import Prepared
 
 OVERHEAD = 15
@@ -17,35 +17,55 @@ def outline(ready: Prepared) -> list[str]:
     """Folds, candidates with their settings and size, and the time that all takes."""
     given = ready.options
     learners = [e for e in ready.entrants if e.kind != "floor"]
-    each = given.budget * given.workers / len(learners)
     roles = [f.role for f in ready.folds]
     lines = [
         f"folds: {roles.count('choice')} choice origins ({ready.folds[0].origin} …), "
         f"{roles.count('board')} board origins (… {ready.folds[-1].origin})",
-        f"budget: {durations.words(given.budget)} of wall time on {given.workers} cores; {len(learners)} candidates that "
-        f"learn get {durations.words(each)} of one core each, tuning included",
+        _budget(given, len(learners)),
     ]
-    lines += [_line(ready, e, given.limits) for e in ready.entrants]
+    lines += [_line(ready, e) for e in ready.entrants]
+    if given.steps is not None:
+        return [*lines, "time: without limit"]
     total = given.budget + OVERHEAD
     return [*lines, f"time: about {durations.words(total)} in all, of which training {durations.words(given.budget)}"]
 
 
-def _line(ready: Prepared, entrant: Any, limits: Limits) -> str:
+def _budget(given: Options, learners: int) -> str:
+    if given.steps is not None:
+        return f"budget: {given.steps} steps of each system's final runs, the largest rivals, on {given.workers} cores"
+    each = durations.words(given.budget * given.workers / learners)
+    return (
+        f"budget: {durations.words(given.budget)} of wall time on {given.workers} cores; {learners} candidates that learn "
+        f"get {each} of one core each, tuning included"
+    )
+
+
+def _line(ready: Prepared, entrant: Any) -> str:
+    given = ready.options
     if entrant.kind == "floor":
         return f"  {entrant.id}: floor, costs nothing"
     if not entrant.trained:
-        return f"  {entrant.id}: rival, {ready.options.seeds if entrant.seeded else 1} runs sized to its share"
+        return f"  {entrant.id}: rival, {given.seeds if entrant.seeded else 1} runs {_size(given)}"
     settings = entrant.settings()
     size = ready.task.footprint(entrant, ready.ask.but(setting=settings[0]))
-    refused = limits.against(size.params, 0.0)
+    refused = given.limits.against(size.params, 0.0)
     if refused:
         return f"  {entrant.id}: {refused[0]}: {refused[1]}"
-    tried = " -> ".join(map(str, survivors(len(settings)))) if len(settings) > 1 else "1"
+    settings = settings if given.steps is None else settings[: tried(len(settings), given.steps)]
+    counts = " -> ".join(map(str, survivors(len(settings)))) if len(settings) > 1 else "1"
     parts = ", ".join(f"1/{part}" if part > 1 else "all" for part in RUNGS)
     return (
-        f"  {entrant.id}: {size.params:,} parameters, about {size.memory_mb:,.0f} MB; settings {tried} at {parts} of the "
-        f"steps that a 20-step timing allows, then {ready.options.seeds} seeds; tries {_tried(settings)}"
+        f"  {entrant.id}: {size.params:,} parameters, about {size.memory_mb:,.0f} MB; settings {counts} at {parts} of "
+        f"{_steps(given)}, then {given.seeds} seeds; tries {_tried(settings)}"
     )
+
+
+def _size(given: Options) -> str:
+    return "sized to its share" if given.steps is None else "of its largest size"
+
+
+def _steps(given: Options) -> str:
+    return "the steps that a 20-step timing allows" if given.steps is None else f"{given.steps} steps"
 
 
 def _tried(settings: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Spans of wall time as people write them: 45s, 5m, 1h30m, or a number of seconds."""
+"""Spans of wall time as people write them: 45s, 5m, 1h30m, or a number of seconds; and spans of work: 200steps."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def seconds(text: str | float) -> float:
     if not 0 < found < float("inf"):
         raise ValueError(f"{text!r} is not a positive span of time; write it as 45s, 5m or 1h30m")
     return found
+
+
+def steps(text: str | float) -> int | None:
+    """`200steps` is 200; None: it is no number of steps."""
+    found = re.fullmatch(r"(\d+) ?steps", text.strip()) if isinstance(text, str) else None
+    return None if found is None else int(found[1])
 
 
 def milliseconds(text: str | float) -> float:

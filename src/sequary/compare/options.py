@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from sequary.compare import durations
 from sequary.compare.machine import cores
 from sequary.compare.measure import Limits
+from sequary.compare.plan import LEAST
 
 
 class BadArgument(ValueError):
@@ -19,6 +21,9 @@ class BadArgument(ValueError):
 class Options:
     horizon: int | None
     budget: float
+    """Seconds of wall time; infinite where `steps` says how much is done."""
+    steps: int | None
+    """Of the last rung and of each final run, whatever they take; None: what the budget buys."""
     systems: tuple[str, ...] | None
     family: str | None
     metric: str | None
@@ -27,6 +32,11 @@ class Options:
     levels: tuple[float, ...]
     out: Path
     workers: int
+
+    @property
+    def budget_s(self) -> float | None:
+        """None where it is without limit."""
+        return None if math.isinf(self.budget) else self.budget
 
 
 def options(
@@ -61,13 +71,19 @@ def options(
     if systems is not None and family is not None:
         raise BadArgument("systems and family are two ways to say who takes part; give one of them")
     try:
-        span = durations.seconds(budget)
+        steps = durations.steps(budget)
+        span = durations.seconds(budget) if steps is None else math.inf
         limit = None if max_latency is None else durations.milliseconds(max_latency)
     except ValueError as error:
         raise BadArgument(str(error)) from None
+    if steps is not None and steps < LEAST:
+        raise BadArgument(
+            f"budget={budget!r}: a run of less than {LEAST} steps says nothing; give {LEAST}steps or more"
+        )
     return Options(
         horizon=horizon,
         budget=span,
+        steps=steps,
         systems=None if systems is None else tuple(systems),
         family=family,
         metric=metric,

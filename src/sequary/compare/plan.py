@@ -4,6 +4,8 @@ A budget of B seconds on W cores is W B core-seconds; n candidates that learn ge
 winner takes. From its share a system pays its measuring, the three rungs of successive halving (S settings at N/4 steps,
 the better half at N/2, the better half of these at N) and one final run of N steps for each seed. N is all that fits, by
 the measured seconds of a run's start, of a step and of a look at the validation part.
+
+A budget may be given as N instead: then nothing that was measured counts.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ LEAST_STEPS = 25
 """Of the first rung; with fewer, fewer settings are tried."""
 LEAST = 8
 """Steps below which a run says nothing."""
+TOLERANCE = 0.9
+"""Final runs are shortened only if less than this part of the time that they need is left."""
 RUNGS = (4, 2, 1)
 """A rung's part of all steps: a quarter, half, all."""
 
@@ -69,9 +73,20 @@ def halving(settings: list[dict[str, Any]], costs: Costs, share: float, seeds: i
         number = sum(n for _, n in runs) + seeds
         left = share - number * (costs.start + looks * costs.look)
         steps = int(left / (full * costs.step))
-        if steps >= RUNGS[0] * LEAST_STEPS or count == 1:
+        if tried(count, steps) == count:
             return count, steps
     return 1, steps
+
+
+def tried(settings: int, steps: int) -> int:
+    """How many of the settings are worth trying with N steps: all, or one where the first rung would be too short."""
+    return settings if steps >= RUNGS[0] * LEAST_STEPS else 1
+
+
+def shortened(steps: int, left: float, need: float) -> int:
+    """Of final runs for which all that is to come needs `need` seconds, when `left` seconds are left."""
+    part = left / max(need, 1e-9)
+    return steps if part > TOLERANCE else max(LEAST, int(steps * part))
 
 
 def load(table: Mapping[str, Any]) -> Plan:

@@ -167,7 +167,7 @@ def _facts(understood: dict[str, Any], notes: tuple[str, ...]) -> dict[str, Any]
 def arguments(given: Options, metric: str, entrants: Sequence[Any], data: str) -> dict[str, Any]:
     from importlib.metadata import version
 
-    table = dataclasses.asdict(given) | {"metric": metric, "out": None, "data": data}
+    table = dataclasses.asdict(given) | {"budget": given.budget_s, "metric": metric, "out": None, "data": data}
     files = [Path(e.id) for e in entrants if e.id.endswith(".py")]
     sources = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     versions = {name: version(name) for name in ("sequary", "torch")}

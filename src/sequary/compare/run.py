@@ -43,7 +43,8 @@ def compare(
 
     Args:
         horizon: steps ahead; needed for tables.
-        budget: wall time of all training together: "45s", "5m", or seconds.
+        budget: wall time of all training together: "45s", "5m", or seconds. Or "200steps": so many of each final run,
+            and the largest rivals, whatever that takes; no clock decides, so that a busy machine plans the same.
         task: "forecast" or "text"; None: told from the data.
         systems: slugs, aliases or paths of .py files; or `family`, a theme or kind; None: the usual ones.
         metric: what ranks: mase, mae, mse or crps.
