@@ -27,7 +27,7 @@ def test_fields_and_rows_agree_in_order(value: type) -> None:
 @pytest.mark.parametrize("value", [Candidate, Pair, Fold], ids=lambda v: v.__name__)
 def test_closed_vocabularies_are_whole(value: type) -> None:
     section = DOCS.split(f"\n## {value.__name__}\n")[1].split("\n#")[0]
-    for hint in typing.get_type_hints(value, vars(board)).values():
+    for hint in typing.get_type_hints(value, dict(vars(board))).values():
         if typing.get_origin(hint) is typing.Literal:
             for word in typing.get_args(hint):
                 assert f"`{word}`" in section

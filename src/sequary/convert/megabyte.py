@@ -40,7 +40,10 @@ PRIME = 10
 
 
 def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Megabyte:
-    """`arguments`: num_tokens, dim, depth, max_seq_len, dim_head, heads, ff_mult, rel_pos, pos_emb; pad_id matters to the loss."""
+    """`arguments`: num_tokens, dim, depth, max_seq_len, dim_head, heads, ff_mult, rel_pos, pos_emb; pad_id matters to the loss.
+
+    Longer than 40 lines because a stage of the source is many arguments, each said once.
+    """
     a, lengths = arguments, tuple(arguments["max_seq_len"])
     if len(lengths) < 2:
         raise Declined(f"max_seq_len={lengths}: one stage is a plain transformer, without patches")
