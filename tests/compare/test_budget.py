@@ -115,7 +115,8 @@ def test_final_runs_are_shortened_only_where_much_is_missing() -> None:
     assert shortened(1000, left=500.0, need=400.0) == 1000
     assert shortened(1000, left=380.0, need=400.0) == 1000
     assert shortened(1000, left=300.0, need=400.0) == 750
-    assert shortened(1000, left=-1.0, need=400.0) == 8
+    assert shortened(1000, left=-1.0, need=400.0) == 250
+    assert shortened(20, left=-1.0, need=400.0) == 8
     assert shortened(1000, left=math.inf, need=400.0) == 1000
 
 

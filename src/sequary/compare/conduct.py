@@ -91,6 +91,7 @@ class Conduct:
     def probe(self) -> None:
         """The leak probe, for everyone who has a final run."""
         ran = [e for e in self.ready.entrants if any(name.startswith("seed") for name in self.results[e.id])]
+        ran.sort(key=lambda e: -self.results[e.id]["measure"].get("seconds", 0.0))  # cores end together
         todo = [self._job(e, "probe", "probe") for e in ran if "probe" not in self.results[e.id]]
         self._all(todo, "probing for leaks")
 
