@@ -115,6 +115,13 @@ def test_every_built_system_can_be_shown_and_cited(run: Run, slug: str) -> None:
     assert out.count("{") == out.count("}")
 
 
+def test_only_models_of_the_next_byte_are_offered_for_text(run: Run) -> None:
+    offered = {slug: json.loads(run("show", slug, "--json")[1])["use"] for slug in files()}
+    texts = {slug for slug, use in offered.items() if any("TEXT.txt" in line for line in use)}
+    assert {"gpt", "gla", "mamba", "fnetar", "megabyte"} <= texts
+    assert not {"linformer", "deep-encoder-shallow-decoder", "saits"} & texts
+
+
 def test_what_is_not_built_is_said_to_be(run: Run) -> None:
     missing = next(slug for slug in rows() if slug not in files())
     for command in ("show", "check"):

@@ -11,6 +11,7 @@ from typing import Any
 from sequary.cli import values
 from sequary.compare.durations import seconds
 from sequary.core.catalogue import System, UnknownSystem, load
+from sequary.core.contracts import Forecasts
 from sequary.core.plain import RecipeError
 from sequary.core.recipe import Recipe
 from sequary.data.frames import read
@@ -122,6 +123,11 @@ def _recipe(found: System, modality: str) -> Recipe:
         wanted = {"text": "a text", "timeseries": "a table"}[modality]
         raise UnknownSystem(
             f"{found.id} is for {', '.join(kinds)}, and this is {wanted}; see `sequary systems --modality {modality}`"
+        )
+    made = found.recipe.model.cls
+    if modality == "timeseries" and not (isinstance(made, type) and issubclass(made, Forecasts)):
+        raise UnknownSystem(
+            f"{found.id} does not forecast ({found.card.kind}); see `sequary systems --kind forecasting`"
         )
     return found.recipe
 

@@ -21,7 +21,9 @@ class Form:
 
 FORMS = {
     "as_json": Form("--json", "Print JSON instead of text."),
-    "budget": Form("--budget", "Wall time of all training together: 90s, 5m, 1h30m.", metavar="SPAN"),
+    "budget": Form(
+        "--budget", "Wall time of all training together: 90s, 5m, 1h30m; or steps a run: 200steps.", metavar="SPAN"
+    ),
     "fit.budget": Form("--budget", "Wall time of training, in place of --steps: 90s, 5m.", metavar="SPAN"),
     "cite": Form("--cite", "Print BibTeX."),
     "claim": Form("--claim", "Run the system's claim, live."),

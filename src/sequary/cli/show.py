@@ -47,7 +47,7 @@ def command(system: str, *, cite: bool = False, as_json: bool = False) -> int:
         "notes": list(own.notes),
         "statement": statement(tree),
         "parts": parts(tree),
-        "use": use(name, own),
+        "use": use(name, own, tree),
     }
     print(json.dumps(about, ensure_ascii=False) if as_json else text(about))
     return 0
@@ -95,8 +95,9 @@ def first_line(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
-def use(name: str, own: Card) -> list[str]:
-    """Commands and code that work with this system as it stands."""
+def use(name: str, own: Card, tree: ast.Module) -> list[str]:
+    """Commands and code that work with this system as it stands: text is for models of the next byte."""
+    taken = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     python = f'sequary.system("{name}").recipe'
     if own.kind in {"forecasting", "reference"} and "timeseries" in own.modalities:
         return [
@@ -104,7 +105,7 @@ def use(name: str, own: Card) -> list[str]:
             f"sequary compare DATA.csv --horizon 24 --systems {name}",
             python,
         ]
-    if "text" in own.modalities and own.kind in {"mixer", "backbone", "reference"}:
+    if "text" in own.modalities and taken & {"language_model", "LanguageModel", "Megabyte"}:
         return [f"sequary fit {name} TEXT.txt", f"sequary compare TEXT.txt --systems {name}", python]
     return [python]
 
