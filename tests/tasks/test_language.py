@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sequary.backbones.stack import BLOCK
 from sequary.builders import language_model
+from sequary.core.catalogue import load
 from sequary.core.recipe import Train
 from sequary.core.values import Batch
 from sequary.tasks.language import Fitted, TextWindows, train
@@ -94,3 +95,13 @@ def test_what_cannot_be_learnt_from_is_refused():
         fitted(context=0)
     with pytest.raises(ValueError, match="no byte to score"):
         fitted(steps=1).bits(text(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("linformer", "not the next symbol"), ("deep-encoder-shallow-decoder", "source text")]
+)
+def test_what_reads_ahead_has_no_bits_per_byte(name: str, reason: str) -> None:
+    recipe = load(name).recipe
+    assert recipe is not None
+    with pytest.raises(ValueError, match=reason):
+        train(recipe, np.zeros(4000, np.uint8), seed=0, steps=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,8 +66,11 @@ def command(
     for suspect in ready.suspects:
         talk.print(Text(f"warning: {suspect}", style="yellow"))
     if dry_run:
-        for line in outline(ready):
-            talk.print(Text(line))
+        plan = outline(ready)
+        if as_json:
+            sys.stdout.write(json.dumps({"understood": ready.lines, "suspects": ready.suspects, "plan": plan}) + "\n")
+        else:
+            talk.print(Text("\n".join(plan)))
         return 0
     with Bar() as bar:
         board = conduct(ready, bar)

@@ -59,6 +59,9 @@ def options(
     Raises:
         BadArgument: a value without sense.
     """
+    for name, number in (("horizon", horizon), ("seeds", seeds), ("max_params", max_params)):
+        if number is not None and not isinstance(number, int):
+            raise BadArgument(f"{name}={number!r} is no whole number; give one, such as 24")
     if horizon is not None and horizon < 1:
         raise BadArgument(f"horizon={horizon}: forecasts look at least 1 step ahead; give a positive whole number")
     if seeds < 1:
@@ -73,9 +76,12 @@ def options(
     try:
         steps = durations.steps(budget)
         span = durations.seconds(budget) if steps is None else math.inf
-        limit = None if max_latency is None else durations.milliseconds(max_latency)
     except ValueError as error:
-        raise BadArgument(str(error)) from None
+        raise BadArgument(f"budget={budget!r}: {error}") from None
+    try:
+        limit = None if max_latency is None else durations.milliseconds(max_latency)
+    except ValueError:
+        raise BadArgument(f"max_latency={max_latency!r} is no time; give milliseconds, or such as 10ms") from None
     if steps is not None and steps < LEAST:
         raise BadArgument(
             f"budget={budget!r}: a run of less than {LEAST} steps says nothing; give {LEAST}steps or more"
@@ -84,7 +90,7 @@ def options(
         horizon=horizon,
         budget=span,
         steps=steps,
-        systems=None if systems is None else tuple(systems),
+        systems=None if systems is None else (systems,) if isinstance(systems, str) else tuple(dict.fromkeys(systems)),
         family=family,
         metric=metric,
         limits=Limits(params=max_params, latency_ms=limit),

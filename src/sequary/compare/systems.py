@@ -14,8 +14,10 @@ from sequary.compare.folds import Origin, known
 from sequary.compare.scoring import probabilities
 from sequary.core import catalogue
 from sequary.core.catalogue import System, UnknownSystem
+from sequary.core.contracts import Forecasts
 from sequary.data.panel import Forecast, Panel
 from sequary.tasks import forecasting
+from sequary.tasks.language import speaks
 from sequary.train.manifest import Chosen
 
 FORECASTERS = ("dlinear", "nlinear", "itransformer", "patchtst", "temporal-fusion-transformer")
@@ -131,7 +133,7 @@ def select(
     if names is None and family is None:
         names = [name for name in default if catalogue.aliases().get(name, name) in catalogue.files()]
     elif names is None:
-        names = _family(str(family), modality)
+        names = [name for name in _family(str(family), modality) if _unsuited(catalogue.load(name), modality) is None]
     found: list[tuple[str, str]] = []
     for name in dict.fromkeys(names):
         system = catalogue.load(name)
@@ -168,3 +170,20 @@ def _check(name: str, system: System, modality: str) -> None:
     if system.card.modalities and modality not in system.card.modalities:
         offered = ", ".join(sorted({slug for slugs in families(modality).values() for slug in slugs}))
         raise UnknownSystem(f"{name} is for {', '.join(system.card.modalities)}, not for {modality}; try {offered}")
+    reason = _unsuited(system, modality)
+    if reason is not None:
+        raise UnknownSystem(f"{name} cannot be compared here: {reason}")
+
+
+def _unsuited(system: System, modality: str) -> str | None:
+    """Why a system of this modality does another task than the comparison's; None where it does this one."""
+    if system.recipe is None:
+        return "it has no recipe to train"
+    made: Any = system.recipe.model.cls
+    if modality == "timeseries":
+        return None if issubclass(made, Forecasts) else f"{made.__name__} does not forecast"
+    try:
+        speaks(system.recipe)
+    except ValueError as error:
+        return str(error)
+    return None

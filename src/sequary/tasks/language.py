@@ -16,6 +16,9 @@ from torch import Tensor
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe
 from sequary.core.values import Batch
+from sequary.models.encdec import EncoderDecoder
+from sequary.objectives.refinement import Refinement
+from sequary.objectives.tokens import NextToken
 from sequary.tasks.training import Record, altered, learn, needs
 from sequary.train.device import device as device_named
 from sequary.train.evaluation import moved
@@ -127,6 +130,20 @@ def _bits(model: Model, window: Tensor, where: torch.device) -> Floats:
         return model.head.loss(model(batch).hidden, batch.target).double().cpu().numpy() / math.log(2)
 
 
+def speaks(recipe: Recipe) -> None:
+    """Only a model that learns to predict the next symbol from those before it has bits per byte; raises ValueError for others."""
+    objective = recipe.stages[-1].objective if recipe.stages else None
+    if not isinstance(objective, NextToken | Refinement):
+        name = "nothing" if objective is None else type(objective).__name__
+        raise ValueError(
+            f"{recipe.model.name} learns {name}, not the next symbol, so it has no bits per byte; choose a causal system"
+        )
+    if issubclass(recipe.model.cls, EncoderDecoder):  # pyright: ignore[reportArgumentType]  # models are built by classes
+        raise ValueError(
+            "an encoder and decoder translates a source text, and one text has none; choose a causal system"
+        )
+
+
 def train(
     recipe: Recipe,
     data: Bytes,
@@ -151,6 +168,7 @@ def train(
         folder: for manifest and checkpoints: the same call again continues.
         chosen: what an earlier run measured, to be replayed.
     """
+    speaks(recipe)
     given = settings.get("context", context)
     look = CONTEXT if given is None else int(str(given))
     if look < 1:
