@@ -39,7 +39,7 @@ ENTRIES = {
     "dlinear": Entry(
         "dlinear",
         96,
-        {TRAIN + "lr": 1e-3, TRAIN + "steps": 4000, TRAIN + "evaluate_every": 200},
+        {TRAIN + "lr": 1e-3, TRAIN + "steps": 4000, TRAIN + "evaluate_every": 200, TRAIN + "patience": 20},
         {TRAIN + "lr": (3e-4, 1e-3, 3e-3), TRAIN + "weight_decay": (0.0, 0.1, 1.0)},
         "0.388 / 0.400 (public code 0.396 / 0.411)",
     ),

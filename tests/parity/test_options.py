@@ -13,6 +13,7 @@ import torch
 from sequary.convert import lorap
 from sequary.convert.declined import Declined
 from sequary.convert.goldens import Replay, replay
+from sequary.convert.source import from_source
 
 HERE = Path(__file__).parent / "goldens"
 
@@ -90,3 +91,8 @@ def test_eigenvectors_that_nothing_determines_are_declined() -> None:
 
 def test_statistics_alone_need_no_rank() -> None:
     assert layer(0, None).keys() == {"scaler_row", "out_mean", "out_matrix"}
+
+
+def test_a_missing_argument_is_named() -> None:
+    with pytest.raises(ValueError, match="itransformer: arguments or weights lack 'd_model'"):
+        from_source("itransformer", "model/iTransformer.py:Model", {"pred_len": 3}, {})

@@ -55,4 +55,7 @@ def from_source(
     """
     tensors = weights if isinstance(weights, Mapping) else read_weights(Path(weights))
     load: Callable[..., Any] = converter(slug).load
-    return load(source, arguments, tensors)
+    try:
+        return load(source, arguments, tensors)
+    except KeyError as missing:
+        raise ValueError(f"{slug}: arguments or weights lack {missing.args[0]!r}, which {source} takes") from None
