@@ -1,9 +1,9 @@
-"""ETTh1, 96 → 96: errors on the whole test set, mean of three seeds, settings chosen on validation.
+"""ETTh1, 96 → 96: errors on the whole test set, mean of three seeds.
 
     python benchmarks/etth1.py [--models dlinear,itransformer,patchtst,patchtst-336] [--seeds 3] [--tune]
 
 Usual split (12, 4, 4 months of 30 days), standardised on the training part, every test window counted. `--tune` prints the
-validation error of each setting instead; the settings below are the ones it chose. One thread.
+validation error of each setting instead; docs/results.md says which of the settings below it chose. One thread.
 """
 
 from __future__ import annotations

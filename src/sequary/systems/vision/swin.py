@@ -27,7 +27,7 @@ CARD = Card(
     arxiv="2103.14030",
     year=2021,
     modalities=("image", "any"),
-    params={"s": (5e7, "Table 1a"), "b": (8.8e7, "Table 1a")},
+    params={"s": (5e7, "its ImageNet-1K models"), "b": (8.8e7, "its ImageNet-1K models")},
     notes=(
         "Grids that the window does not divide are filled up with cells that no one reads. transformers lets such cells take "
         "part as keys, so the converter declines image sizes that need it; the authors' code refuses them.",
