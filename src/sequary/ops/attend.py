@@ -47,8 +47,8 @@ def attend(
     scale: float | None = None,
 ) -> Tensor:
     """[B, H, T, V]. Forms: "reference" (the products written out), "sdpa" (torch's fused one, the default but for bfloat16 on a
-    CPU up to 1,024 keys, where the backward of the fused one takes 2 to 12 times as long as the products)."""
-    slow = q_BHTK.device.type == "cpu" and q_BHTK.dtype == torch.bfloat16 and k_BHSK.shape[-2] <= 1024
+    CPU up to 64 keys, where both passes of the fused one take 2 to 10 times as long as the products)."""
+    slow = q_BHTK.device.type == "cpu" and q_BHTK.dtype == torch.bfloat16 and k_BHSK.shape[-2] <= 64
     if chosen("reference" if slow else "sdpa") == "reference":
         return weights(q_BHTK, k_BHSK, sees=sees, causal=causal, bias=bias, scale=scale) @ v_BHSV
     if sees is None and bias is None:
