@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sequary.claims.forecast_gain import etth1
 from sequary.core.catalogue import load
-from sequary.tasks.forecasting import prepare
+from sequary.tasks.forecast.train import prepare
 from sequary.train.budget import choose
 from sequary.train.learning import learning
 from sequary.train.run import Run

@@ -164,7 +164,7 @@ ARGUMENTS = {
     "'patchtsd'": (["compare", "data.csv", "--horizon", "7", "--systems", "patchtsd"], "did you mean patchtst"),
     "'mambo'": (["show", "mambo"], "did you mean mamba"),
     "'glaa'": (["check", "glaa"], "did you mean gla"),
-    "saits": (["fit", "saits", "data.csv"], "does not forecast (timeseries); see `sequary systems --kind forecasting`"),
+    "gla": (["fit", "gla", "data.csv"], "learns from a text, which data.csv is not by its name"),
     "'tpu9'": (["fit", "dlinear", "data.csv", "--device", "tpu9"], "use cpu, cuda or auto"),
     "'cuda:99'": (["fit", "dlinear", "data.csv", "--device", "cuda:99"], "does not exist here"),
     "--set dmi": (["fit", "dlinear", "data.csv", "--set", "dmi=3"], "a recipe has context, decode, dim, edits, model"),

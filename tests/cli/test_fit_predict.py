@@ -126,7 +126,7 @@ ERRORS = {
     "--steps 0: at least 1": ["fit", "dlinear", "wide.csv", "--steps", "0"],
     "--level 80,950: each must lie between 0 and 100": ["fit", "dlinear", "wide.csv", "--level", "80,950"],
     "there is no column 'moon'": ["fit", "dlinear", "wide.csv", "--target", "moon"],
-    "ltsf-linear is for timeseries, and this is a text": ["fit", "dlinear", "text.txt"],
+    "ltsf-linear learns from a table, which text.txt is not": ["fit", "dlinear", "text.txt"],
     "Missing argument 'DATA'; see `sequary fit --help`": ["fit", "dlinear"],
     "No such command 'fot'; did you mean fit? See `sequary --help`": ["fot"],
     "No such option: --horizn": ["fit", "dlinear", "wide.csv", "--horizn", "3"],

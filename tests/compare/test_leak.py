@@ -19,7 +19,7 @@ from sequary.compare.prepare import prepare
 from sequary.compare.systems import SystemEntrant
 from sequary.data.panel import Forecast, Panel
 from sequary.data.roles import Columns
-from sequary.tasks.floors import LastValue
+from sequary.tasks.forecast.floors import LastValue
 from tests.tasks.panels import panel
 
 HORIZON = 4

@@ -192,7 +192,7 @@ def test_a_worker_is_silent_about_a_slower_norm(tmp_path: Path) -> None:
         ({"horizon": None}, BadArgument, "how far ahead"),
         ({"horizon": 90}, DataError, "180 are needed|too few to backtest"),
         ({"systems": ["patchtsd"]}, UnknownSystem, "did you mean patchtst"),
-        ({"systems": ["gla"]}, UnknownSystem, "is for text"),
+        ({"systems": ["gla"]}, UnknownSystem, "LanguageModel does not forecast; try itransformer"),
         ({"family": "poetry", "systems": None}, UnknownSystem, "no built system of family 'poetry'"),
         ({"metric": "rmsle"}, BadArgument, "mase, mae, mse, crps"),
         ({"budget": "soon"}, BadArgument, "5m or 1h30m"),

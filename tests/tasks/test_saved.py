@@ -29,9 +29,10 @@ from sequary.core.plain import RecipeError
 from sequary.core.recipe import Train
 from sequary.data.errors import DataError
 from sequary.data.tables import understand
-from sequary.tasks import forecasting, language
-from sequary.tasks.drift import DriftWarning
-from sequary.tasks.fitted import Fitted
+from sequary.tasks.forecast import train as forecasting
+from sequary.tasks.forecast.drift import DriftWarning
+from sequary.tasks.forecast.fitted import Fitted
+from sequary.tasks.language import train as language
 from sequary.tasks.saved import SavedError, load, save
 
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(120)]
@@ -219,7 +220,7 @@ def test_tied_tensors_are_stored_once_and_tied_again(tmp_path: Path):
     assert blocks[0] is blocks[2]  # pyright: ignore[reportIndexIssue]
     data = np.arange(100, dtype=np.uint8)
     assert found.bits_per_byte(data) == fit.bits_per_byte(data)
-    with pytest.raises(SavedError, match="this is a language model"):
+    with pytest.raises(SavedError, match="a model of the task language; use bits_per_byte"):
         found.predict(long())
 
 

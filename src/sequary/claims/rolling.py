@@ -17,7 +17,7 @@ from sequary.data.panel import Panel
 from sequary.data.scaling import Scaler
 from sequary.data.windows import Bank, Windows
 from sequary.objectives.forecast import Forecast
-from sequary.tasks.forecasting import prepare
+from sequary.tasks.forecast.train import prepare
 from sequary.tasks.training import altered
 from sequary.train.evaluation import evaluate
 from sequary.train.loop import fit

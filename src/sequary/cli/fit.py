@@ -1,27 +1,23 @@
-"""`sequary fit`: one system, trained on a table or a text, as a folder that `sequary predict` reads."""
+"""`sequary fit`: one system, trained on data of its task, as a folder that the task's other commands read."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sequary.cli import values
 from sequary.compare.durations import seconds
 from sequary.core.catalogue import System, UnknownSystem, load
-from sequary.core.contracts import Forecasts
 from sequary.core.plain import RecipeError
 from sequary.core.recipe import Recipe
-from sequary.data.frames import read
-from sequary.data.panel import Panel
 from sequary.data.roles import Columns
-from sequary.data.tables import check_lengths, understand
-from sequary.data.texts import is_text, read_text
-from sequary.tasks import forecasting, language
+from sequary.tasks.fitted import Fit
 from sequary.tasks.folders import check_folder
 from sequary.tasks.saved import CONTRACT, save
+from sequary.tasks.task import Asked, Task, names, task
 from sequary.tasks.training import altered
 from sequary.train.device import device as device_named
 
@@ -38,55 +34,57 @@ def command(
     seed: int = 0,
     device: str = "cpu",
     context: int | None = None,
-    levels: Sequence[float] = (0.8, 0.95),
+    levels: Sequence[float] | None = None,
     columns: Columns = Columns(),
     as_json: bool = False,
 ) -> int:
-    """`settings` are words PATH=VALUE; `horizon` None: one season, or 12 steps where there is none; `out` None: SYSTEM-model."""
-    text = is_text(data)
-    recipe = _recipe(load(system), "text" if text else "timeseries")
+    """`settings` are words PATH=VALUE; `horizon` None: one season, or 12 steps where there is none; `out` None: SYSTEM-model.
+
+    Longer than 40 lines because each option stands on a line, twice.
+    """
+    found = load(system)
+    own = _task(found, data)
+    assert found.recipe is not None
     folder = out or f"{Path(system).stem}-model"
     check_folder(Path(folder), mark=CONTRACT)
-    common = _common(recipe, context=context, seed=seed, steps=steps, budget=budget, settings=settings, device=device)
-    talk = (lambda line: None) if as_json else print
-    if text:
-        fitted = language.train(recipe, read_text(data), **common)
-    else:
-        panel, steps_ahead = _panel(data, columns, horizon, talk)
-        fitted = forecasting.train(recipe, panel, horizon=steps_ahead, levels=levels, **common)
-        _tell_padded(panel, fitted.context, steps_ahead, talk)
-    save(fitted, folder)
-    _print(system, fitted, folder, as_json=as_json)
-    return 0
-
-
-def _common(
-    recipe: Recipe,
-    *,
-    context: int | None,
-    seed: int,
-    steps: int | None,
-    budget: str | None,
-    settings: Sequence[str],
-    device: str,
-) -> dict[str, Any]:
-    """The arguments of both trainings, checked before any data is read."""
     if steps is not None and budget is not None:
         raise ValueError("--steps and --budget are both given; give one")
     for flag, number in (("--steps", steps), ("--context", context)):
         if number is not None and number < 1:
             raise ValueError(f"{flag} {number}: at least 1 is needed")
     changes = values.settings(settings)
-    _check(recipe, changes)
+    _check(found.recipe, changes)
     device_named(device)
-    return {
-        "context": context,
-        "seed": seed,
-        "steps": steps,
-        "seconds": None if budget is None else _seconds(budget),
-        "settings": changes,
-        "device": device,
-    }
+    asked = Asked(
+        horizon=horizon,
+        context=context,
+        levels=None if levels is None else tuple(levels),
+        columns=columns,
+        seed=seed,
+        steps=steps,
+        seconds=None if budget is None else _seconds(budget),
+        settings=changes,
+        device=device,
+    )
+    fitted = own.fit(found.recipe, data, asked, (lambda line: None) if as_json else print)
+    save(fitted, folder)
+    _print(system, fitted, folder, as_json=as_json)
+    return 0
+
+
+def _task(found: System, data: str) -> Task:
+    """The task that both the system and the data are for."""
+    if found.recipe is None:
+        raise UnknownSystem(f"{found.id} has no recipe to train; `sequary show {found.id}` says what it is")
+    every = [task(name) for name in names()]
+    able = [one for one in every if one.refuses(found.recipe) is None]
+    own = next((one for one in able if one.reads(data)), None)
+    if own is not None:
+        return own
+    if able:
+        wanted = " or ".join(dict.fromkeys(one.DATA for one in able))
+        raise UnknownSystem(f"{found.id} learns from {wanted}, which {data} is not by its name; see `sequary systems`")
+    raise UnknownSystem(f"{found.id} does no task that `fit` knows ({', '.join(names())}); it is a Python value so far")
 
 
 def _check(recipe: Recipe, changes: Mapping[str, Any]) -> None:
@@ -115,51 +113,12 @@ def _seconds(budget: str) -> float:
         raise ValueError(f"--budget: {error}") from None
 
 
-def _recipe(found: System, modality: str) -> Recipe:
-    if found.recipe is None:
-        raise UnknownSystem(f"{found.id} has no recipe to train; `sequary show {found.id}` says what it is")
-    kinds = found.card.modalities
-    if kinds and modality not in kinds:
-        wanted = {"text": "a text", "timeseries": "a table"}[modality]
-        raise UnknownSystem(
-            f"{found.id} is for {', '.join(kinds)}, and this is {wanted}; see `sequary systems --modality {modality}`"
-        )
-    made = found.recipe.model.cls
-    if modality == "timeseries" and not (isinstance(made, type) and issubclass(made, Forecasts)):
-        raise UnknownSystem(
-            f"{found.id} does not forecast ({found.card.kind}); see `sequary systems --kind forecasting`"
-        )
-    return found.recipe
-
-
-def _panel(data: str, columns: Columns, horizon: int | None, talk: Callable[[str], None]) -> tuple[Panel, int]:
-    """The series that are long enough, and the horizon."""
-    if horizon is not None and horizon < 1:
-        raise ValueError(f"--horizon {horizon}: at least one step is needed")
-    panel, understood = understand(read(data), source=data, columns=columns)
-    season = panel.frequency.season
-    ahead = horizon or (season if 1 < season <= 96 else 12)
-    panel, short = check_lengths(panel, ahead + 1)
-    for line in (*understood.lines(), *(f"note: {line}" for line in short)):
-        talk(line)
-    if horizon is None:
-        talk(f"horizon: {ahead}, since none is given ({'one season' if ahead == season else 'no short season'})")
-    return panel, ahead
-
-
-def _tell_padded(panel: Panel, context: int, ahead: int, talk: Callable[[str], None]) -> None:
-    """Names the series that are shorter than a window: they take part, padded."""
-    short = [s.id for s in panel.series if len(s) < context + ahead]
-    if short:
-        named = ", ".join(map(repr, short[:5])) + (f" and {len(short) - 5:,} more" if len(short) > 5 else "")
-        talk(f"note: shorter than context {context} + horizon {ahead}, so that windows begin with padding: {named}")
-
-
-def _print(system: str, fitted: Any, folder: str, *, as_json: bool) -> None:
+def _print(system: str, fitted: Fit, folder: str, *, as_json: bool) -> None:
     record = fitted.record
     last = record.curve[-1][1:] if record.curve else (None, None)
     facts = {
         "system": system,
+        "task": fitted.task,
         "folder": folder,
         "params": record.params,
         "steps": record.steps,

@@ -12,7 +12,7 @@ import polars as pl
 from sequary.data.frames import write
 from sequary.data.texts import read_text
 from sequary.data.zones import only_midnights
-from sequary.tasks.drift import DriftWarning
+from sequary.tasks.forecast.drift import DriftWarning
 from sequary.tasks.saved import load
 
 
@@ -26,7 +26,7 @@ def command(
     as_json: bool = False,
 ) -> int:
     saved = load(model)
-    if saved.task == "language model":
+    if saved.task == "language":
         if (out, horizon, levels) != (None, None, None):
             what = "is a language model, which gives bits per byte"
             raise ValueError(f"{model} {what}; --out, --horizon and --level are for models of tables: leave them out")

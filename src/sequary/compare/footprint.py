@@ -17,7 +17,8 @@ from sequary.core.catalogue import System
 from sequary.core.recipe import Recipe
 from sequary.core.values import Batch
 from sequary.data.panel import Panel
-from sequary.tasks import forecasting, language
+from sequary.tasks.forecast import train as forecasting
+from sequary.tasks.language import train as language
 from sequary.tasks.training import altered
 
 BYTES = 16

@@ -12,8 +12,8 @@ from sequary.compare.entrants import Entrant, Kind, Learned, OutOfTime, Point, S
 from sequary.compare.folds import Origin, known
 from sequary.compare.scoring import probabilities
 from sequary.data.panel import Forecast, Panel
-from sequary.tasks import classical, rivals
-from sequary.tasks.floors import Drift, Floor, LastValue, SeasonalNaive
+from sequary.tasks.forecast import classical, rivals
+from sequary.tasks.forecast.floors import Drift, Floor, LastValue, SeasonalNaive
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

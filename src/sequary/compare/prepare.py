@@ -68,7 +68,7 @@ def _table(data: Any, given: Options, columns: Columns) -> Prepared:
     metric = given.metric or "mase"
     if metric not in scoring.METRICS:
         raise BadArgument(f"metric={metric!r}: boards of forecasts rank by {', '.join(scoring.METRICS)}")
-    chosen = systems.select(given.systems, given.family, modality="timeseries", default=systems.FORECASTERS)
+    chosen = systems.select(given.systems, given.family, task="forecast", default=systems.FORECASTERS)
     entrants = [*floors(), *ordinary(), *(SystemEntrant(id, title) for id, title in chosen)]
     notes = (*short, *late, f"backtest: {origins.rule}")
     task = ForecastTask(panel, origins)
@@ -96,7 +96,7 @@ def _text(path: str | Path, given: Options) -> Prepared:
     block, origins, laid = speech.lay(text, given.horizon)
     if given.metric not in (None, "bits_per_byte"):
         raise BadArgument(f"metric={given.metric!r}: boards of texts rank by bits_per_byte")
-    chosen = systems.select(given.systems, given.family, modality="text", default=systems.SPEAKERS)
+    chosen = systems.select(given.systems, given.family, task="language", default=systems.SPEAKERS)
     grams = [speech.NGramEntrant(f"{n}-gram", f"Interpolated Kneser-Ney, {n} bytes", n) for n in (3, 6)]
     entrants = [*grams, *(speech.SpeakerEntrant(id, title) for id, title in chosen)]
     roles = tuple(f.role for f in laid)

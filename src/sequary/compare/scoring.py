@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sequary.compare.folds import Origin
 from sequary.data.panel import Forecast, Panel
-from sequary.tasks import metrics
+from sequary.tasks.forecast import metrics
 
 Floats = NDArray[np.float64]
 

@@ -27,8 +27,10 @@ from sequary.compare.footprint import Footprint, of_speaker
 from sequary.compare.leak import STEPS
 from sequary.compare.systems import frozen, settings_of, with_rhythm
 from sequary.core import catalogue
-from sequary.tasks import language, saved
-from sequary.tasks.floors import NGram
+from sequary.tasks import saved
+from sequary.tasks.language import fitted as spoken
+from sequary.tasks.language.ngram import NGram
+from sequary.tasks.language.train import train
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -84,7 +86,7 @@ class NGramEntrant:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trained:
-    fitted: language.Fitted
+    fitted: spoken.Fitted
 
     @property
     def params(self) -> int:
@@ -121,10 +123,10 @@ class SpeakerEntrant:
     def learn(self, text: Bytes, origin: int, ask: Ask) -> Trained:
         return Trained(self.fit(text[:origin], ask))
 
-    def fit(self, text: Bytes, ask: Ask) -> language.Fitted:
+    def fit(self, text: Bytes, ask: Ask) -> spoken.Fitted:
         recipe = catalogue.load(self.id).recipe
         assert recipe is not None
-        return language.train(
+        return train(
             recipe, text, seed=ask.seed, steps=ask.steps, settings=with_rhythm(ask), chosen=frozen(ask)
         )
 

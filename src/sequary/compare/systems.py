@@ -14,10 +14,10 @@ from sequary.compare.folds import Origin, known
 from sequary.compare.scoring import probabilities
 from sequary.core import catalogue
 from sequary.core.catalogue import System, UnknownSystem
-from sequary.core.contracts import Forecasts
 from sequary.data.panel import Forecast, Panel
-from sequary.tasks import forecasting
-from sequary.tasks.language import speaks
+from sequary.tasks.forecast.fitted import Fitted
+from sequary.tasks.forecast.train import train
+from sequary.tasks.task import task as task_named
 from sequary.train.manifest import Chosen
 
 FORECASTERS = ("dlinear", "nlinear", "itransformer", "patchtst", "temporal-fusion-transformer")
@@ -30,7 +30,7 @@ MOST = 8
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trained:
-    fitted: forecasting.Fitted
+    fitted: Fitted
 
     @property
     def params(self) -> int:
@@ -77,11 +77,11 @@ class SystemEntrant:
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Trained:
         return Trained(self.fit(known(panel, origin)[0], ask))
 
-    def fit(self, panel: Panel, ask: Ask) -> forecasting.Fitted:
+    def fit(self, panel: Panel, ask: Ask) -> Fitted:
         """On all that a panel holds."""
         recipe = self.system.recipe
         assert recipe is not None
-        return forecasting.train(
+        return train(
             recipe,
             panel,
             horizon=ask.horizon,
@@ -123,67 +123,56 @@ def settings_of(system: System) -> list[dict[str, Any]]:
 
 
 def select(
-    names: Sequence[str] | None, family: str | None, *, modality: str, default: Sequence[str]
+    names: Sequence[str] | None, family: str | None, *, task: str, default: Sequence[str]
 ) -> list[tuple[str, str]]:
     """(id, title) of those named, of a family, or of the default ones that are built.
 
     Raises:
-        UnknownSystem: no such system or family, or one that is for other data.
+        UnknownSystem: no such system or family, or one that does another task.
     """
     if names is None and family is None:
         names = [name for name in default if catalogue.aliases().get(name, name) in catalogue.files()]
     elif names is None:
-        names = [name for name in _family(str(family), modality) if _unsuited(catalogue.load(name), modality) is None]
+        names = _family(str(family), task)
     found: list[tuple[str, str]] = []
     for name in dict.fromkeys(names):
         system = catalogue.load(name)
-        _check(name, system, modality)
+        _check(name, system, task)
         title = system.card.title if name == system.id or name.endswith(".py") else f"{name}, of {system.card.title}"
         found.append((name, title))
     return found
 
 
-def families(modality: str) -> dict[str, list[str]]:
-    """Theme or kind -> slugs of built systems for that modality."""
+def families(task: str) -> dict[str, list[str]]:
+    """Theme or kind -> slugs of built systems that do that task."""
     found: dict[str, list[str]] = {}
     for slug, path in catalogue.files().items():
-        card = catalogue.card(slug)
-        if modality in card.modalities:
-            for family in dict.fromkeys((Path(path).parent.name, card.kind)):
+        system = catalogue.load(slug)
+        if _unsuited(system, task) is None:
+            for family in dict.fromkeys((Path(path).parent.name, system.card.kind)):
                 found.setdefault(family, []).append(slug)
     return found
 
 
-def _family(family: str, modality: str) -> list[str]:
-    built = families(modality)
+def _family(family: str, task: str) -> list[str]:
+    built = families(task)
     if family not in built:
         known = ", ".join(sorted(built)) or "none"
-        raise UnknownSystem(f"no built system of family {family!r} is for {modality}; there are {known}")
+        raise UnknownSystem(f"no built system of family {family!r} does {task}; there are {known}")
     return built[family]
 
 
-def _check(name: str, system: System, modality: str) -> None:
+def _check(name: str, system: System, task: str) -> None:
     if system.recipe is None:
         raise UnknownSystem(
             f"{name} has no recipe to train ({system.card.kind}); `sequary show {name}` says what it is"
         )
-    if system.card.modalities and modality not in system.card.modalities:
-        offered = ", ".join(sorted({slug for slugs in families(modality).values() for slug in slugs}))
-        raise UnknownSystem(f"{name} is for {', '.join(system.card.modalities)}, not for {modality}; try {offered}")
-    reason = _unsuited(system, modality)
+    reason = _unsuited(system, task)
     if reason is not None:
-        raise UnknownSystem(f"{name} cannot be compared here: {reason}")
+        offered = ", ".join(sorted({slug for slugs in families(task).values() for slug in slugs}))
+        raise UnknownSystem(f"{name} cannot be compared here: {reason}; try {offered}")
 
 
-def _unsuited(system: System, modality: str) -> str | None:
-    """Why a system of this modality does another task than the comparison's; None where it does this one."""
-    if system.recipe is None:
-        return "it has no recipe to train"
-    made: Any = system.recipe.model.cls
-    if modality == "timeseries":
-        return None if issubclass(made, Forecasts) else f"{made.__name__} does not forecast"
-    try:
-        speaks(system.recipe)
-    except ValueError as error:
-        return str(error)
-    return None
+def _unsuited(system: System, task: str) -> str | None:
+    """Why a system does another task; None where it does this one."""
+    return "it has no recipe to train" if system.recipe is None else task_named(task).refuses(system.recipe)

@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 from sequary.data.errors import DataError
 from sequary.data.files import LIMIT, checked
 
+Bytes = NDArray[np.uint8]
 TABLES = (".csv", ".tsv", ".tab", ".dat", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".xlsx", ".xls")
+ARRAYS = (".npz", ".npy", ".wav", ".flac", ".png", ".jpg", ".jpeg")
+
+
+def is_table(path: str | Path) -> bool:
+    return Path(path).suffix.lower() in TABLES
 
 
 def is_text(path: str | Path) -> bool:
-    """Whether a path means text (.txt, .md, source code …) rather than a table: whatever no table's suffix claims."""
-    return Path(path).suffix.lower() not in TABLES
+    """Whether a path means text (.txt, .md, source code …): whatever the suffix of no table, image or recording claims."""
+    return Path(path).suffix.lower() not in (*TABLES, *ARRAYS) and not Path(path).is_dir()
 
 
-def read_text(path: str | Path, *, least: int = 1000, limit: int = LIMIT) -> NDArray[np.uint8]:
+def read_text(path: str | Path, *, least: int = 1000, limit: int = LIMIT) -> Bytes:
     """[N] bytes of the file, any encoding without NUL. Refuses fewer than `least`: nothing could be held out."""
     path = checked(path, limit=limit)
     text = np.frombuffer(path.read_bytes(), dtype=np.uint8)

@@ -61,7 +61,7 @@ from sequary.objectives.imputation import HiddenValues
 from sequary.objectives.masked_tokens import MaskedTokens
 from sequary.objectives.refinement import Refinement
 from sequary.objectives.tokens import NextToken
-from sequary.tasks.forecasting import prepare
+from sequary.tasks.forecast.train import prepare
 from sequary.tokens.series import WholeSeries
 
 

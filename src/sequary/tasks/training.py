@@ -1,4 +1,4 @@
-"""What forecasting and language modelling share: a recipe and windows in, a trained model and its record out."""
+"""What all tasks share: a recipe and its data in, a trained model and its record out."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from sequary.train.source import Source
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """How a model came about."""
+    """How a model came about. Curve, steps and manifest are those of the last stage."""
 
     params: int
     train_s: float
+    """Of all stages."""
     memory_mb: float
     """Peak memory that training added to the process, in MB of 2**20 bytes."""
     curve: tuple[tuple[int, float, float | None], ...]
@@ -69,40 +70,52 @@ def learn(
     device: str,
     chosen: Chosen | None,
 ) -> tuple[Trained, Record]:
-    """Fresh weights from `seed`, and the one stage of the recipe. `steps` goes before `seconds`, both before the stage's own.
+    """Fresh weights from `seed`, and the stages of the recipe one after the other, each on the user's data.
 
     Longer than 40 lines because each argument of two calls stands on a line.
+
+    Args:
+        steps: of the last stage; those before keep their ratio to it. It goes before `seconds`, both before the stages' own.
+        seconds: of all stages, shared in the ratio of their steps.
+        chosen: precision, batch and form for every stage, and the steps of the last one.
     """
-    if len(recipe.stages) != 1 or recipe.stages[0].data is not None:
-        raise ValueError(f"this task trains recipes of one stage on the user's data; this one has {len(recipe.stages)}")
-    stage = recipe.stages[0]
-    if steps is not None:
-        stage = dataclasses.replace(stage, train=dataclasses.replace(stage.train, steps=steps))
-        seconds = None
-    where = device_named(device)
+    if not recipe.stages or any(stage.data is not None for stage in recipe.stages):
+        raise ValueError(
+            f"{recipe.model.name} has no stage that trains on the user's data alone; choose another system"
+        )
+    where, last = device_named(device), recipe.stages[-1].train.steps
+    wanted = chosen.steps if chosen is not None else steps
+    own = sum(stage.train.steps for stage in recipe.stages)
     with forked(torch.device("cpu")):
         torch.manual_seed(derive(seed, "weights"))
         model = recipe.build()
-    trained = fit(
-        model,
-        stage,
-        source,
-        validation,
-        seed=seed,
-        folder=folder,
-        device=device,
-        seconds=seconds,
-        chosen=chosen,
-        recipe=recipe,
-    )
-    record = Record(
-        params=sum(p.numel() for p in model.parameters()),
-        train_s=trained.seconds,
-        memory_mb=trained.memory_mb,
-        curve=trained.curve,
-        steps=trained.steps,
-        manifest=dataclasses.asdict(
-            manifest.describe(stage, source, trained.chosen, seed=seed, device=where, recipe=recipe)
-        ),
-    )
+    record, trained = None, None
+    for number, stage in enumerate(recipe.stages):
+        if wanted is not None:
+            count = max(1, round(wanted * stage.train.steps / last))
+            stage = dataclasses.replace(stage, train=dataclasses.replace(stage.train, steps=count))
+        at = seed if number == 0 else derive(seed, f"stage {number}")
+        trained = fit(
+            model,
+            stage,
+            source,
+            validation,
+            seed=at,
+            folder=folder if folder is None or len(recipe.stages) == 1 else folder / stage.name,
+            device=device,
+            seconds=None if wanted is not None or seconds is None else seconds * stage.train.steps / own,
+            chosen=None if chosen is None else dataclasses.replace(chosen, steps=stage.train.steps),
+            recipe=recipe,
+        )
+        about = manifest.describe(stage, source, trained.chosen, seed=at, device=where, recipe=recipe)
+        record = Record(
+            params=sum(p.numel() for p in model.parameters()),
+            train_s=trained.seconds + (record.train_s if record else 0.0),
+            memory_mb=max(trained.memory_mb, record.memory_mb if record else 0.0),
+            curve=trained.curve,
+            steps=trained.steps,
+            manifest=dataclasses.asdict(about),
+        )
+    assert trained is not None
+    assert record is not None
     return trained, record

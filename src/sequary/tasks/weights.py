@@ -10,16 +10,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sequary.core.recipe import Recipe
-from sequary.data.errors import DataError
 from sequary.data.files import checked
+from sequary.tasks.task import SavedError
 from sequary.train.seeds import forked
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 CONVERT = "convert it where you trust it: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'weights.safetensors')"
-
-
-class SavedError(DataError):
-    """A saved model that cannot be used: one line with the file, what is wrong, and the mend."""
 
 
 def packed(model: nn.Module) -> bytes:

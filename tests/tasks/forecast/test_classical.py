@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sequary.tasks.classical import ETS, Theta, available
-from sequary.tasks.floors import EmptyHistory, Floor, SeasonalNaive
+from sequary.tasks.forecast.classical import ETS, Theta, available
+from sequary.tasks.forecast.floors import EmptyHistory, Floor, SeasonalNaive
 from tests.tasks.panels import panel
 
 pytestmark = pytest.mark.skipif(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sequary.tasks.conformal import Conformal
+from sequary.tasks.forecast.conformal import Conformal
 
 LEVELS = [0.025, 0.1, 0.5, 0.9, 0.975]
 ONE = np.ones(1)

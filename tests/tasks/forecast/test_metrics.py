@@ -12,11 +12,11 @@ import pytest
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_squared_error
 
-from sequary.tasks import metrics
-from sequary.tasks.floors import Floor, LastValue, SeasonalNaive
+from sequary.tasks.forecast import metrics
+from sequary.tasks.forecast.floors import Floor, LastValue, SeasonalNaive
 from tests.tasks.panels import panel
 
-DATA = Path(os.environ.get("SEQUARY_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+DATA = Path(os.environ.get("SEQUARY_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 
 
 @pytest.fixture

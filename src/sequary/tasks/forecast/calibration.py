@@ -13,9 +13,9 @@ from sequary.core.contracts import Forecasts
 from sequary.data.panel import Floats, Panel
 from sequary.data.scaling import Scaler
 from sequary.data.windows import Windows
-from sequary.tasks.conformal import Conformal, rank
-from sequary.tasks.fitted import AT_ONCE, predicted
-from sequary.tasks.metrics import mase_scale
+from sequary.tasks.forecast.conformal import Conformal, rank
+from sequary.tasks.forecast.fitted import AT_ONCE, predicted
+from sequary.tasks.forecast.metrics import mase_scale
 from sequary.train.evaluation import moved
 from sequary.train.learning import evaluating
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequary.data.panel import Frequency, Panel, Series
-from sequary.tasks.metrics import mase_scale
+from sequary.tasks.forecast.metrics import mase_scale
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -13,7 +13,7 @@ from sequary.builders import language_model
 from sequary.core.catalogue import load
 from sequary.core.recipe import Train
 from sequary.core.values import Batch
-from sequary.tasks.language import Fitted, TextWindows, train
+from sequary.tasks.language.train import Fitted, TextWindows, train
 
 RECIPE = language_model(dim=16, depth=1, blocks=(BLOCK,), train=Train(lr=1e-2, batch=8, steps=60, warmup=0.1))
 

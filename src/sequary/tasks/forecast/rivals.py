@@ -12,10 +12,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from sequary.data.panel import Forecast, Panel, Series
-from sequary.tasks import lags
-from sequary.tasks.conformal import Conformal
-from sequary.tasks.floors import known_values
-from sequary.tasks.metrics import mase_scale
+from sequary.tasks.forecast import lags
+from sequary.tasks.forecast.conformal import Conformal
+from sequary.tasks.forecast.floors import known_values
+from sequary.tasks.forecast.metrics import mase_scale
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from sequary.data.panel import Frequency, Panel
-from sequary.tasks.floors import EmptyHistory, Floor, LastValue, SeasonalNaive
-from sequary.tasks.lags import calendar
-from sequary.tasks.metrics import coverage, mae, mase, mase_scale
-from sequary.tasks.rivals import BoostedLags, plan
+from sequary.tasks.forecast.floors import EmptyHistory, Floor, LastValue, SeasonalNaive
+from sequary.tasks.forecast.lags import calendar
+from sequary.tasks.forecast.metrics import coverage, mae, mase, mase_scale
+from sequary.tasks.forecast.rivals import BoostedLags, plan
 from tests.tasks.panels import panel
 
-DATA = Path(os.environ.get("SEQUARY_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+DATA = Path(os.environ.get("SEQUARY_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 SMALL = BoostedLags(max_rows=4000, max_iter=60)
 
 

@@ -18,14 +18,12 @@ from sequary.core.values import Batch
 from sequary.data.panel import Panel
 from sequary.data.scaling import Scaler
 from sequary.data.windows import Bank
-from sequary.tasks.calibration import calibrated, has_quantiles
-from sequary.tasks.fitted import Fitted
-from sequary.tasks.holdout import held_out, split
+from sequary.tasks.forecast.calibration import calibrated, has_quantiles
+from sequary.tasks.forecast.fitted import Fitted
+from sequary.tasks.forecast.holdout import held_out, split
 from sequary.tasks.training import altered, learn, needs
 from sequary.train.device import device as device_named
 from sequary.train.manifest import Chosen
-
-__all__ = ["Fitted", "default_context", "needs", "prepare", "probabilities", "train"]
 
 
 def default_context(panel: Panel, horizon: int) -> int:
@@ -121,8 +119,9 @@ def train(
     Raises:
         ValueError: horizon or context below 1, no window fits, the recipe needs more than a panel tells.
     """
-    if not (isinstance(recipe.model.cls, type) and issubclass(recipe.model.cls, Forecasts)):
-        raise ValueError(f"{recipe.model.name} does not forecast; choose a system for timeseries")
+    reason = refuses(recipe)
+    if reason is not None:
+        raise ValueError(f"{reason}; choose a forecaster")
     where = device_named(device)
     given = settings.get("context", context)
     look = default_context(panel, horizon) if given is None else int(str(given))
@@ -160,6 +159,12 @@ def train(
         record=record,
         device=str(where),
     )
+
+
+def refuses(recipe: Recipe) -> str | None:
+    """Why a recipe does not forecast; None where its model is a forecaster."""
+    made = recipe.model.cls
+    return None if isinstance(made, type) and issubclass(made, Forecasts) else f"{recipe.model.name} does not forecast"
 
 
 def ranges(panel: Panel) -> dict[str, tuple[float, float, float]]:

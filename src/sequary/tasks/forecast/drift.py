@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from sequary.data.panel import Floats, Panel
-from sequary.tasks.contract import Contract
+from sequary.tasks.forecast.contract import Contract
 
 OUTSIDE = 0.01
 """Share of values beyond the range of training (a tenth wider on each side) from which on it is told."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequary.data.panel import Forecast, Panel
-from sequary.tasks.floors import SeasonalNaive, known_values
+from sequary.tasks.forecast.floors import SeasonalNaive, known_values
 
 Floats = NDArray[np.float64]
 

@@ -21,9 +21,9 @@ from sequary.core.values import Batch, Output
 from sequary.data.panel import Panel
 from sequary.heads.points import HorizonPoints
 from sequary.objectives.forecast import Forecast as ForecastLoss
-from sequary.tasks.floors import EmptyHistory, SeasonalNaive
-from sequary.tasks.forecasting import default_context, needs, prepare, probabilities, train
-from sequary.tasks.holdout import held_out
+from sequary.tasks.forecast.floors import EmptyHistory, SeasonalNaive
+from sequary.tasks.forecast.holdout import held_out
+from sequary.tasks.forecast.train import default_context, needs, prepare, probabilities, train
 from tests.tasks.panels import panel
 
 DLINEAR, PATCHTST = (recipe for name in ("dlinear", "patchtst") if (recipe := load(name).recipe) is not None)
@@ -228,8 +228,8 @@ def test_covariates_reach_the_model_and_its_own_quantiles_come_back_sorted():
     assert (second.mean == first.mean).all()
 
 
-def test_only_recipes_of_one_stage_on_the_users_data():
-    with pytest.raises(ValueError, match="one stage"):
+def test_a_recipe_without_a_stage_is_refused():
+    with pytest.raises(ValueError, match="no stage that trains"):
         train(dataclasses.replace(DLINEAR, stages=()), panel(wave(100)), horizon=6, seed=0)
 
 

@@ -1,0 +1,42 @@
+"""Language modelling as a task: a text in, a model that scores bytes out."""
+
+from __future__ import annotations
+
+from sequary.core.contracts import Model
+from sequary.core.recipe import Recipe
+from sequary.data.texts import Bytes, is_text, read_text
+from sequary.tasks import task
+from sequary.tasks.language.contract import Contract
+from sequary.tasks.language.fitted import Fitted
+from sequary.tasks.language.train import refuses, train
+from sequary.tasks.task import Asked, Tell
+
+__all__ = ["CONTRACT", "DATA", "SAVED", "fit", "reads", "refuses", "reopen"]
+
+DATA = "a text"
+CONTRACT = Contract
+
+
+class Saved(task.Saved):
+    verbs = ("bits_per_byte(data)",)
+    fitted: Fitted
+
+    def bits_per_byte(self, data: Bytes, after: Bytes | None = None) -> float:
+        """What each byte of `data` costs on average, read after `after`."""
+        return self.fitted.bits_per_byte(data, after)
+
+
+SAVED = Saved
+
+
+def reads(path: str) -> bool:
+    return is_text(path)
+
+
+def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
+    asked.refuse("language", horizon="--horizon", levels="--level", columns="a column")
+    return train(recipe, read_text(data), **asked.training())
+
+
+def reopen(recipe: Recipe, model: Model, contract: Contract) -> Fitted:
+    return Fitted(recipe=recipe, model=model, context=contract.context, record=contract.record.record())
