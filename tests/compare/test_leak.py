@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +14,18 @@ import pytest
 
 from sequary.compare import folds, leak
 from sequary.compare.ask import Ask
+from sequary.compare.backtest import Outcome
 from sequary.compare.entrants import Learned, Point
 from sequary.compare.folds import Origin, known
 from sequary.compare.options import options
 from sequary.compare.ordinary import RuleEntrant, floors, ordinary
 from sequary.compare.prepare import prepare
+from sequary.compare.run import conduct
 from sequary.compare.systems import SystemEntrant
 from sequary.data.panel import Forecast, Panel
 from sequary.data.roles import Columns
 from sequary.tasks.forecast.floors import LastValue
+from tests.compare.sleepers import Sleeper, SleepTask, prepared
 from tests.tasks.panels import panel
 
 HORIZON = 4
@@ -94,6 +100,32 @@ def test_honest_ones_do_not_move_by_the_last_bit(entrant: Any) -> None:
 def test_systems_do_not_move(name: str) -> None:
     pytest.importorskip("torch").set_num_threads(1)
     assert probed(SystemEntrant(name, name), noisy()) == [0.0] * 12
+
+
+def test_a_replay_in_bf16_is_one_and_does_not_move_either() -> None:
+    pytest.importorskip("torch").set_num_threads(1)
+    whole, entrant, ask = noisy(), SystemEntrant("itransformer", ""), ASK.but(setting={"precision": "bfloat16"})
+    assert leak.probe(entrant, whole, folds.make(whole, HORIZON), ask) == [0.0] * 12
+    learned = entrant.learn(whole, folds.make(whole, HORIZON).origins[0], leak.quick(entrant, ask))
+    assert learned.fixed == {"precision": "bfloat16", "batch": 4}
+
+
+@dataclasses.dataclass(frozen=True)
+class Told(SleepTask):
+    """Chose bf16, and notes what its probe is asked."""
+
+    def run(self, entrant: Sleeper, role: str, ask: Ask, drawn: Sequence[str] = ()) -> Outcome:
+        return dataclasses.replace(super().run(entrant, role, ask, drawn), fixed={"precision": "bfloat16", "batch": 32})
+
+    def probe(self, entrant: Sleeper, ask: Ask) -> list[float]:
+        self.trace.with_name("probed").write_text(json.dumps(dict(ask.setting)))
+        return super().probe(entrant, ask)
+
+
+def test_the_probe_replays_the_setting_that_won_in_the_precision_of_the_final_runs(tmp_path: Path) -> None:
+    ready = prepared(tmp_path / "out", [Sleeper("a", 0.0)], steps=200, seeds=1)
+    conduct(dataclasses.replace(ready, task=Told(tmp_path / "trace")))
+    assert json.loads((tmp_path / "probed").read_text()) == {"lr": 0.1, "precision": "bfloat16"}
 
 
 def test_a_pipeline_that_is_handed_the_future_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

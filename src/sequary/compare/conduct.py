@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from sequary.compare import planning
+from sequary.compare.ask import Ask
 from sequary.compare.course import Course, Step
 from sequary.compare.plan import Plan, shortened
 from sequary.compare.plan import load as load_plan
@@ -92,8 +93,16 @@ class Conduct:
         """The leak probe, for everyone who has a final run."""
         ran = [e for e in self.ready.entrants if any(name.startswith("seed") for name in self.results[e.id])]
         ran.sort(key=lambda e: -self.results[e.id]["measure"].get("seconds", 0.0))  # cores end together
-        todo = [self._job(e, "probe", "probe") for e in ran if "probe" not in self.results[e.id]]
+        todo = [self._job(e, "probe", "probe", ask=self._replayed(e)) for e in ran]
         self._all(todo, "probing for leaks")
+
+    def _replayed(self, entrant: Any) -> Ask:
+        """The setting that won and the precision that was measured; a rival's sizes are small in a replay."""
+        if not entrant.trained:
+            return self.ready.ask
+        course = self.courses[entrant.id]
+        setting = {**course.plan.settings[course.rungs(self.results[entrant.id])[2] or 0], **course.plan.fixed}
+        return self.ready.ask.but(setting={k: v for k, v in setting.items() if k != "batch"})
 
     def refit(self, entrant: Any, name: str) -> None:
         """On all data, with the setting that was chosen and the first seed; into the folder `name`."""

@@ -2,8 +2,9 @@
 
 For every origin, everything after it but declared future covariates is changed (values turned over, scaled and made noisy,
 gaps filled and values taken away, past covariates alike), the whole pipeline (scaling, training steps, early stopping,
-forecasts) is replayed from the same seeds with few steps, and its forecasts are compared with those from the true data.
-They must be equal bit for bit: the greatest move must be exactly 0.0. A forecast that is finite only once moves by infinity.
+forecasts) is replayed from the same seeds with few steps, in the precision and with the setting of the final runs, and
+its forecasts are compared with those from the true data. They must be equal bit for bit: the greatest move must be exactly
+0.0. A forecast that is finite only once moves by infinity.
 """
 
 from __future__ import annotations
@@ -68,11 +69,15 @@ def _move(old: Floats, new: Floats) -> float:
     return float("inf") if np.isnan(moved).any() else float(moved.max())
 
 
+def quick(entrant: Entrant, ask: Ask) -> Ask:
+    """Few steps on small batches, or small sizes of a rival; all else as it is asked for."""
+    steps = STEPS if entrant.trained else None
+    return ask.but(setting={**entrant.light(), **ask.setting}, steps=steps, evaluations=STEPS)
+
+
 def probe(entrant: Entrant, panel: Panel, folds: Folds, ask: Ask) -> list[float]:
     """For each origin, the greatest move of the entrant's forecasts when everything after it is another."""
-    ask = ask.but(
-        setting={**ask.setting, **entrant.light()}, steps=STEPS if entrant.trained else None, evaluations=STEPS
-    )
+    ask = quick(entrant, ask)
     found: list[float] = []
     for origins in (folds.choice, folds.board):
         _, true = forecasts(entrant, panel, origins[0], origins, ask)

@@ -155,7 +155,7 @@ class TextTask:
         )
 
     def probe(self, entrant: Any, ask: Ask) -> list[float]:
-        light = {"precision": "full", "batch": 4, "context": 64} if entrant.trained else {}
+        light = {"precision": "full", "batch": 4, **ask.setting, "context": 64} if entrant.trained else {}
         ask = ask.but(setting=light, steps=STEPS if entrant.trained else None, evaluations=STEPS)
         found: list[float] = []
         for each in ("choice", "board"):
