@@ -30,6 +30,9 @@ class Reconstruct:
 
 
 def tokens_of(model: Tokenized, batch: Batch) -> Tensor:
+    """Of the batch's images; values without four axes are tokens already, encoded once for all steps."""
+    if batch.values.dim() != 4:
+        return batch.values
     with torch.no_grad():
         return model.tokenizer.encode(batch.values)
 
