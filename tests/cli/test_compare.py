@@ -48,7 +48,7 @@ def test_dry_run_of_steps(table: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_json_is_the_board_and_nothing_else(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sequary.compare.prepare.ordinary", list)
+    monkeypatch.setattr("sequary.compare.tasks.forecast.ordinary", list)
     out = tmp_path / "out"
     words = ["compare", str(table), "--horizon", "6", "--budget", "8steps", "--systems", "nlinear", "--seeds", "1"]
     assert main([*words, "--out", str(out), "--json", "--level", "80"]) == 0

@@ -194,7 +194,7 @@ def text_board() -> Board:
     ]
     return Board(
         data={"file": "alice.txt", "bytes": 152_089},
-        task="language model",
+        task="language",
         metric="bits_per_byte",
         folds=[
             Fold(origin=str(90_000 + 15_000 * i), role="board" if i else "choice", horizon=15_000) for i in range(4)

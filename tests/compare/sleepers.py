@@ -11,6 +11,7 @@ from typing import Any
 
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
+from sequary.compare.board import Plot
 from sequary.compare.board import Fold
 from sequary.compare.footprint import Footprint
 from sequary.compare.measure import Limits
@@ -38,6 +39,9 @@ class Sleeper:
 class SleepTask:
     trace: Path
     """A file that gets a line for each run."""
+
+    def plots(self, names: Sequence[str], drawn: object, ask: Ask) -> list[Plot]:
+        return []
 
     def run(self, entrant: Sleeper, role: str, ask: Ask, drawn: Sequence[str] = ()) -> Outcome:
         steps = ask.steps or 0

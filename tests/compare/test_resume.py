@@ -25,7 +25,7 @@ ASKED = {"horizon": 6, "budget": "100steps", "systems": ["dlinear"], "seeds": 1}
 SCRIPT = f"""
 import os, signal, sys
 from pathlib import Path
-from sequary.compare import prepare
+from sequary.compare.tasks import forecast
 from sequary.compare.run import compare
 
 class Killer:
@@ -34,7 +34,7 @@ class Killer:
         if list(Path(sys.argv[2]).glob("work/dlinear/rung0-*.json")):
             os.kill(os.getpid(), signal.SIGKILL)
 
-prepare.ordinary = list
+forecast.ordinary = list
 compare(sys.argv[1], out=sys.argv[2], tell=Killer(), **{ASKED!r})
 """
 """Dies as soon as the first result of a rung is there."""
@@ -63,7 +63,7 @@ def numbers(out: Path) -> list[Any]:
 
 
 def test_killed_it_continues_and_replayed_it_is_bit_identical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sequary.compare.prepare.ordinary", list)
+    monkeypatch.setattr("sequary.compare.tasks.forecast.ordinary", list)
     table, out = tmp_path / "table.csv", tmp_path / "out"
     monthly(110).write_csv(table)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -130,7 +130,7 @@ def test_the_winner_forecasts_what_follows_the_data(made: tuple[Board, Path]) ->
 
 
 def test_limits_are_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sequary.compare.prepare.ordinary", list)
+    monkeypatch.setattr("sequary.compare.tasks.forecast.ordinary", list)
     board = compare(
         SMALL, horizon=6, budget="8steps", systems=["dlinear", "nlinear"], seeds=1, max_params=200, out=tmp_path / "out"
     )
@@ -143,7 +143,7 @@ def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPa
     from sequary.compare import footprint, measure
     from sequary.compare.folds import make
     from sequary.compare.systems import SystemEntrant
-    from sequary.compare.task import ForecastTask
+    from sequary.compare.tasks.forecast import ForecastTask
     from sequary.data.tables import understand
 
     panel, _ = understand(FRAME)
@@ -199,7 +199,7 @@ def test_a_worker_is_silent_about_a_slower_norm(tmp_path: Path) -> None:
         ({"budget": "3steps"}, BadArgument, "give 8steps or more"),
         ({"seeds": 0}, BadArgument, "seeds=0"),
         ({"levels": (80,)}, BadArgument, "between 0 and 1"),
-        ({"task": "classify"}, BadArgument, "forecast and text"),
+        ({"task": "classify"}, BadArgument, "there are forecast, language"),
     ],
 )
 def test_nonsense_is_refused_with_the_mend(

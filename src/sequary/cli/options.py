@@ -58,7 +58,7 @@ FORMS = {
     "system": Form("SYSTEM", "An id or alias of `sequary systems`, or a .py file of your own."),
     "show.system": Form("SYSTEM", "An id or alias of `sequary systems`."),
     "systems": Form("--systems", "Ids, aliases or .py files.", values.some, "A,B,./MINE.PY"),
-    "task": Form("--task", "forecast or text. [default: told from the data]"),
+    "task": Form("--task", "What is compared: forecast, language … [default: told from the data]"),
 }
 """By keyword; `command.keyword` where a command means it otherwise."""
 COLUMNS = {
@@ -68,5 +68,6 @@ COLUMNS = {
     "static": Form("--static", "Columns that are constant in each series.", values.names, "A,B"),
     "past": Form("--past", "Columns known up to the present only.", values.names, "A,B"),
     "future": Form("--future", "Columns known beforehand.", values.names, "A,B"),
+    "label": Form("--label", "Column with the class of a series, or 1 where a row is an anomaly.", metavar="COLUMN"),
 }
 """The fields of `data.roles.Columns`: a command with the keyword `columns` has them all."""

@@ -5,21 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from sequary.compare import scoring, statistics
+from sequary.compare import statistics
 from sequary.compare.board import Board, Candidate, Leak, Plot
 from sequary.compare.collect import candidate, losses
 from sequary.compare.course import Course
-from sequary.compare.folds import words
 from sequary.compare.prepare import Prepared
-from sequary.compare.task import ForecastTask
 from sequary.compare.verdict import verdict
 
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Candidate -> run -> what it found."""
-HISTORY = 4
-"""Horizons of history that a plot shows, 40 steps at least."""
 
 
 def board_of(ready: Prepared, courses: Mapping[str, Course], results: Results, manifest: dict[str, Any]) -> Board:
@@ -79,33 +75,6 @@ def _leak(ready: Prepared, results: Results) -> Leak:
 
 
 def _plots(ready: Prepared, results: Results, ranked: list[str]) -> list[Plot]:
-    if ready.name != "forecast":
+    if not ready.drawn:
         return []
-    task = cast(ForecastTask, ready.task)
-    drawn = {name: results[name]["seed0"]["drawn"] for name in ranked}
-    return [
-        _plot(task, unit, ready, {n: each[unit] for n, each in drawn.items() if unit in each}) for unit in ready.drawn
-    ]
-
-
-def _plot(task: ForecastTask, name: str, ready: Prepared, forecasts: dict[str, dict[str, list[float]]]) -> Plot:
-    unit, _, fold = name.rpartition("@")
-    index, channel = divmod(ready.units.index(unit), len(task.panel.channels))
-    series, rows = task.panel.series[index], task.folds.board[int(fold)].rows[index]
-    horizon = ready.ask.horizon
-    first = max(0, rows - max(HISTORY * horizon, 40))
-    truth = scoring.padded_truth(task.panel, index, rows, horizon)[:, channel]
-    ahead = series.times[rows : rows + horizon]  # fewer where the series ends before its horizon
-    steps = len(ahead)
-    return Plot(
-        series=unit,
-        history_times=[words(t) for t in series.times[first:rows]],
-        history=_nulls(series.values[first:rows, channel]),
-        times=[words(t) for t in ahead],
-        truth=_nulls(truth[:steps]),
-        forecasts={n: {key: line[:steps] for key, line in each.items()} for n, each in forecasts.items()},
-    )
-
-
-def _nulls(values: Any) -> list[float | None]:
-    return [float(v) if math.isfinite(v) else None for v in values]
+    return ready.task.plots(ready.drawn, {name: results[name]["seed0"]["drawn"] for name in ranked}, ready.ask)

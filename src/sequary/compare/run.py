@@ -45,7 +45,7 @@ def compare(
         horizon: steps ahead; needed for tables.
         budget: wall time of all training together: "45s", "5m", or seconds. Or "200steps": so many of each final run,
             and the largest rivals, whatever that takes; no clock decides, so that a busy machine plans the same.
-        task: "forecast" or "text"; None: told from the data.
+        task: "forecast", "language" …, a module of `compare/tasks`; None: told from the data.
         systems: slugs, aliases or paths of .py files; or `family`, a theme or kind; None: the usual ones.
         metric: what ranks: mase, mae, mse or crps.
         max_latency: of one forecast: milliseconds, or "10ms".

@@ -28,6 +28,15 @@ class Columns:
     static: tuple[str, ...] | None = None
     past: tuple[str, ...] | None = None
     future: tuple[str, ...] | None = None
+    label: str | None = None
+    """The class of a series, or whether a row is an anomaly: for tasks that learn or are judged by it, which first say by
+    `labelled` what it is to the reader of tables."""
+
+    def labelled(self, kind: Literal["static", "past"]) -> Columns:
+        """With the label as one of the covariates of that kind, the last one."""
+        if self.label is None:
+            return self
+        return dataclasses.replace(self, label=None, **{kind: (*(getattr(self, kind) or ()), self.label)})
 
     def names(self) -> list[str]:
         single = [name for name in (self.time, self.id) if name is not None]
@@ -51,6 +60,8 @@ class Roles:
 
 def assign(frame: pl.DataFrame, columns: Columns, source: Source) -> Roles:
     """A role for every column. Refuses unknown or repeated names, and what could be read in two ways."""
+    if columns.label is not None:
+        raise source.refuse("no label is read for this task", column=columns.label, mend="leave --label out")
     _check_names(frame, columns, source)
     time = columns.time or _time(frame, columns, source)
     id = columns.id or _id(frame, columns)

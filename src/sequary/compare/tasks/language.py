@@ -10,125 +10,35 @@ bytes; then it changes the second half of the block and asks for those of the fi
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sequary.compare import systems
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Fold
-from sequary.compare.entrants import Kind, Point
+from sequary.compare.board import Fold, Plot
 from sequary.compare.folds import MOST, TRAIN_SHARE, role
 from sequary.compare.footprint import Footprint, of_speaker
 from sequary.compare.leak import STEPS
-from sequary.compare.systems import frozen, settings_of, with_rhythm
+from sequary.compare.options import BadArgument, Options
+from sequary.compare.prepare import Prepared, arguments
+from sequary.compare.speakers import NGramEntrant, Speaker, SpeakerEntrant
 from sequary.core import catalogue
+from sequary.data import texts
+from sequary.data.roles import Columns
+from sequary.data.texts import Bytes
 from sequary.tasks import saved
-from sequary.tasks.language import fitted as spoken
-from sequary.tasks.language.ngram import NGram
-from sequary.tasks.language.train import train
 
-Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 PROBED = 512
 """Bytes whose bits the leak probe compares."""
-
-
-class Speaker(Protocol):
-    """What came of learning from a text."""
-
-    @property
-    def params(self) -> int: ...
-    @property
-    def train_s(self) -> float: ...
-    @property
-    def curve(self) -> list[Point]: ...
-    @property
-    def fixed(self) -> dict[str, Any]: ...
-
-    def bits(self, text: Bytes, start: int, stop: int) -> Floats:
-        """[stop - start] bits of each byte, given those before it."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Counted:
-    model: NGram
-    params: int = 0
-    train_s: float = 0.0
-    curve: list[Point] = dataclasses.field(default_factory=list[Point])
-    fixed: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
-
-    def bits(self, text: Bytes, start: int, stop: int) -> Floats:
-        return self.model.bits(text[:start].tobytes(), text[start:stop].tobytes())
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NGramEntrant:
-    id: str
-    title: str
-    order: int
-    kind: Kind = "floor"
-    seeded: bool = False
-    trained: bool = False
-
-    def settings(self) -> list[dict[str, Any]]:
-        return [{}]
-
-    def learn(self, text: Bytes, origin: int, ask: Ask) -> Counted:
-        return Counted(NGram(self.order))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Trained:
-    fitted: spoken.Fitted
-
-    @property
-    def params(self) -> int:
-        return self.fitted.params
-
-    @property
-    def train_s(self) -> float:
-        return self.fitted.train_s
-
-    @property
-    def curve(self) -> list[Point]:
-        return list(self.fitted.curve)
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        chosen = self.fitted.manifest["chosen"]
-        return {"precision": chosen["precision"], "batch": chosen["batch"]}
-
-    def bits(self, text: Bytes, start: int, stop: int) -> Floats:
-        return self.fitted.bits(text[start:stop], text[:start])
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SpeakerEntrant:
-    id: str
-    title: str
-    kind: Kind = "system"
-    seeded: bool = True
-    trained: bool = True
-
-    def settings(self) -> list[dict[str, Any]]:
-        return settings_of(catalogue.load(self.id))
-
-    def learn(self, text: Bytes, origin: int, ask: Ask) -> Trained:
-        return Trained(self.fit(text[:origin], ask))
-
-    def fit(self, text: Bytes, ask: Ask) -> spoken.Fitted:
-        recipe = catalogue.load(self.id).recipe
-        assert recipe is not None
-        return train(
-            recipe, text, seed=ask.seed, steps=ask.steps, settings=with_rhythm(ask), chosen=frozen(ask)
-        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -171,6 +81,11 @@ class TextTask:
                 found.append(max(learned, _move(true, self.text, true, half, origin, end, PROBED // 2)))
         return found
 
+    def plots(
+        self, names: Sequence[str], drawn: Mapping[str, Mapping[str, dict[str, list[float]]]], ask: Ask
+    ) -> list[Plot]:
+        raise NotImplementedError("nothing of a text is drawn")
+
     def footprint(self, entrant: Any, ask: Ask) -> Footprint:
         return of_speaker(catalogue.load(entrant.id), ask)
 
@@ -197,3 +112,35 @@ def lay(text: Bytes, horizon: int | None) -> tuple[int, tuple[int, ...], tuple[F
     origins = tuple(len(text) - (count - i) * block for i in range(count))
     folds = tuple(Fold(origin=str(o), role=role(i, count), horizon=block) for i, o in enumerate(origins))
     return block, origins, folds
+
+
+def prepare(path: str | Path, given: Options, columns: Columns) -> Prepared:
+    text = texts.read_text(path)
+    if given.horizon is not None and 4 * given.horizon > len(text):
+        raise BadArgument(f"horizon={given.horizon}: blocks of at most {len(text) // 4} bytes fit into this text")
+    block, origins, laid = lay(text, given.horizon)
+    if given.metric not in (None, "bits_per_byte"):
+        raise BadArgument(f"metric={given.metric!r}: boards of texts rank by bits_per_byte")
+    chosen = systems.select(given.systems, given.family, task="language", default=systems.SPEAKERS)
+    grams = [NGramEntrant(f"{n}-gram", f"Interpolated Kneser-Ney, {n} bytes", n) for n in (3, 6)]
+    entrants = [*grams, *(SpeakerEntrant(id, title) for id, title in chosen)]
+    roles = tuple(f.role for f in laid)
+    rule = (
+        f"{len(laid)} rolling origins, {block:,} bytes apart: {roles.count('choice')} to choose settings, then "
+        f"{roles.count('board')} for the board; trained on what lies before the first of each, not trained again"
+    )
+    return Prepared(
+        task=TextTask(text, block, origins, roles),
+        name="language",
+        options=given,
+        metric="bits_per_byte",
+        ask=Ask(horizon=block),
+        entrants=entrants,
+        units=["text"],
+        folds=list(laid),
+        data={"file": str(path), "bytes": len(text), "distinct bytes": len(np.unique(text)), "notes": [rule]},
+        lines=(f"{path}: text, {len(text):,} bytes, {len(np.unique(text))} of them distinct", f"backtest: {rule}"),
+        suspects=[],
+        drawn=(),
+        arguments=arguments(given, "bits_per_byte", entrants, hashlib.sha256(text.tobytes()).hexdigest()),
+    )
