@@ -11,8 +11,7 @@ from typing import Any
 
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Plot
-from sequary.compare.board import Fold
+from sequary.compare.board import Fold, Plot
 from sequary.compare.footprint import Footprint
 from sequary.compare.measure import Limits
 from sequary.compare.options import Options
