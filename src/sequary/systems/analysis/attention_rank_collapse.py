@@ -53,9 +53,11 @@ VARIANTS = {
     ),
 }
 CLAIM = Claim(
-    "without skips the residual falls at an accelerating rate with depth, and with skips it does not",
+    "without skips the residual falls at an accelerating rate with depth, and with skips it does not; feed-forwards slow the fall "
+    "only where they amplify enough",
     experiment="rank_collapse",
-    against="the same stack with skips",
-    metric="log10_residual",
-    settings={"tokens": 16, "dim": 32, "depth": 12},
+    against="attention-rank-collapse-skips",
+    metric="acceleration",
+    better="higher",
+    settings={"tokens": 16, "rows": 4, "depth": 12, "gain": 64.0, "seeds": 5},
 )
