@@ -12,6 +12,7 @@ from torch import Tensor
 from sequary.backbones.candidate_streams import CandidateStreams
 from sequary.blocks.norms import RMSNorm
 from sequary.convert.declined import Declined
+from sequary.convert.ebwm_ebt_variants import NORMS, TYPES, Variant
 from sequary.convert.weights import fill, renamed
 from sequary.core.part import part
 from sequary.core.place import Place
@@ -34,35 +35,41 @@ RULES = (
     (r"^transformer\.norm", "backbone.norms.-1.norm"),
     (r"^transformer\.final_layer", "energy_of"),
 )
-# What the source's arguments must be for its plain form; anything else changes what is computed.
-PLAIN: dict[str, tuple[Any, ...]] = {
-    "ebt_type": ("default",),
-    "ebt_norm": ("rms",),
-    "ebt_act_func": ("silu",),
-    "vocab_to_embed_uses_prob_dist": (False,),
-    "clamp_futures_grad": (False,),
-    "absolute_clamp": (0.0,),
-    "sharpen_predicted_distribution": (0.0,),
-    "contrastive_loss": (False,),
+# What the source's arguments must be; anything else computes something that a re-run of the case would not show.
+KNOWN: dict[str, tuple[Any, ...]] = {
+    "ebt_type": TYPES,
     "randomize_mcmc_num_steps": (0,),
     "num_modality_processing_mlp_layers": (1,),
-    "process_memory_type": (None,),
     "learnable_process_memory": (False,),
     "denoising_initial_condition": ("random_noise", "zeros"),
     "gaussian_random_noise_scaling": (1.0,),
-    "reconstruction_coeff": (1.0,),
+}
+# What our energy model computes; the other known values are the source's own arithmetic, in ebwm_ebt_variants.
+PLAIN: dict[str, Any] = {
+    "ebt_type": "default",
+    "vocab_to_embed_uses_prob_dist": False,
+    "clamp_futures_grad": False,
+    "absolute_clamp": 0.0,
+    "sharpen_predicted_distribution": 0.0,
+    "contrastive_loss": False,
 }
 
 
-def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> EnergyModel:
-    a = arguments
-    for name, allowed in PLAIN.items():
+def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> EnergyModel | Variant:
+    """Our model where it computes what the arguments say, otherwise the source's arithmetic."""
+    a = {"ebt_type": "default"} | dict(arguments)
+    for name, allowed in KNOWN.items():
         if a.get(name, allowed[0]) not in allowed:
-            raise Declined(f"{name}={a[name]!r}: only {allowed[0]!r} is taken over")
-    if a.get("truncate_mcmc", False) and a.get("no_mcmc_detach", False):
-        raise Declined(
-            "truncate_mcmc=True with no_mcmc_detach: earlier slopes are then constants, but their logits are not"
-        )
+            raise Declined(f"{name}={a[name]!r}: known are {', '.join(map(repr, allowed))}")
+    if a["ebt_type"] == "time_embed" and a.get("ebt_norm", "rms") not in NORMS:
+        raise Declined(f"ebt_norm={a['ebt_norm']!r}: known are {', '.join(NORMS)}")
+    detached = a.get("truncate_mcmc", False) and a.get("no_mcmc_detach", False)
+    if detached or any(a.get(name, plain) != plain for name, plain in PLAIN.items()):
+        return Variant({k: v.clone().requires_grad_(v.is_floating_point()) for k, v in weights.items()}, a)
+    return _plain(a, weights)
+
+
+def _plain(a: Mapping[str, Any], weights: Mapping[str, Tensor]) -> EnergyModel:
     width, heads = a["embedding_dim"], a["multiheaded_attention_heads"]
     if width % (2 * heads):
         raise Declined(f"multiheaded_attention_heads={heads}: heads of odd or unequal width in embedding_dim={width}")
@@ -96,7 +103,11 @@ def halves(width: int, heads: int) -> Tensor:
     return (torch.arange(heads)[:, None] * (width // heads) + inside).flatten()
 
 
-def replay(loaded: EnergyModel, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+def replay(
+    loaded: EnergyModel | Variant, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    if isinstance(loaded, Variant):
+        return _replay_variant(loaded, inputs, arguments)
     ids = inputs["ids"]
     batch, target = Batch(values=ids[:, :-1]), ids[:, 1:]
     blank = arguments.get("denoising_initial_condition") == "zeros"
@@ -113,12 +124,32 @@ def replay(loaded: EnergyModel, inputs: Mapping[str, Tensor], arguments: Mapping
     return {"loss": loss, **steps, **found}
 
 
+def _replay_variant(loaded: Variant, inputs: Mapping[str, Tensor], a: Mapping[str, Any]) -> dict[str, Tensor]:
+    ids, target = inputs["ids"][:, :-1], inputs["ids"][:, 1:]
+    blank = a.get("denoising_initial_condition") == "zeros"
+    start = torch.zeros(*ids.shape, a["vocab_size"], dtype=loaded.w["alpha"].dtype) if blank else inputs["init"].clone()
+    path = loaded.refine(ids, start, inputs.get("langevin"))
+    loss = _loss([logits.flatten(0, 1) for _, logits in path], target.flatten(), a)
+    if a.get("contrastive_loss", False):
+        loss = loss + a["contrastive_loss_coeff"] * loaded.contrast(ids, target, path[-1][0])
+    asked = {k: v for k, v in loaded.w.items() if v.requires_grad}
+    grads = torch.autograd.grad(loss, list(asked.values()), retain_graph=True, materialize_grads=True)
+    steps = {
+        f"{what}{i}": value
+        for i, pair in enumerate(path)
+        for what, value in zip(("energy", "logits"), pair, strict=True)
+    }
+    return {"loss": loss, **steps, **{f"lossgrad.{n}": g for n, g in zip(asked, grads, strict=True)}}
+
+
 def _loss(logits: Sequence[Tensor], target: Tensor, a: Mapping[str, Any]) -> Tensor:
     """Mean over inner steps, or the last one's if truncated; labels are smoothed less from step to step. Symbol 0 is padding."""
     last = len(logits) - 1
     soft = [a.get("soften_target_prob_dist", 0.0) * (last - i) / max(1, last) for i in range(last + 1)]
     losses = [F.cross_entropy(y, target, ignore_index=0, label_smoothing=s) for y, s in zip(logits, soft, strict=True)]
-    return losses[-1] if a.get("truncate_mcmc", False) else torch.stack(losses).mean()
+    return a.get("reconstruction_coeff", 1.0) * (
+        losses[-1] if a.get("truncate_mcmc", False) else torch.stack(losses).mean()
+    )
 
 
 def _names(depth: int) -> dict[str, str]:

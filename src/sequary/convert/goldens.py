@@ -17,13 +17,18 @@ from sequary.convert.source import converter, read_weights
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Replay:
-    """One case: the greatest error over outputs and gradients, where it lies, and whether that is within tolerance."""
+    """One case: the greatest error over outputs and gradients, where it lies, and whether that is within tolerance.
+
+    `values`, `gradients`: the greatest of either alone (None where the case has none).
+    """
 
     case: str
     error: float | None
     where: str
     passed: bool
     declined: str | None = None
+    values: float | None = None
+    gradients: float | None = None
 
 
 def cases(folder: Path) -> list[Path]:
@@ -59,7 +64,8 @@ def replay(slug: str, path: Path) -> Replay:
             errors[f"grad.in.{name}"] = _error(zero, tensors[f"grad.in.{name}"])
     worst = max(errors, key=lambda n: errors[n])
     tolerance = 1e-5 if case.get("dtype") == "float32" else 1e-9
-    return Replay(path.stem, errors[worst], worst, errors[worst] <= tolerance)
+    halves = [max((e for n, e in errors.items() if n.startswith(kind)), default=None) for kind in ("out.", "grad.")]
+    return Replay(path.stem, errors[worst], worst, errors[worst] <= tolerance, None, *halves)
 
 
 def source(case: Mapping[str, Any]) -> str:

@@ -14,24 +14,25 @@ from sequary.blocks.norms import LayerNorm
 from sequary.blocks.postnorm import PostNorm
 from sequary.convert.declined import Declined
 from sequary.convert.weights import fill, renamed
-from sequary.core.contracts import Model
-from sequary.core.part import part
+from sequary.core.contracts import Mixer, Model
+from sequary.core.part import Part, part
 from sequary.core.recipe import Recipe, Stage
 from sequary.core.values import Batch
-from sequary.edit.head_pruning import attentions, cut, lowest
+from sequary.edit.head_pruning import attentions, cut
 from sequary.heads.pooled import FirstTokenClass
 from sequary.mixers.attention.full import Attention
 from sequary.mixers.mlp.dense import MLP
+from sequary.mixers.mlp.swish import SwishMLP
 from sequary.models.text_classifier import TextClassifier, logits
 from sequary.objectives.classify import Classify
 from sequary.tokens.symbols import Embedding
 
 # What the source's arguments must be; anything else changes what is computed.
 PLAIN: dict[str, tuple[Any, ...]] = {
-    "hidden_act": ("gelu", "relu"),
+    "hidden_act": ("gelu", "relu", "swish"),
     "at_least_x_heads_per_layer": (1, 0, None),
-    "normalize_scores_by_layer": (True,),
-    "rescale_by_number": (False,),
+    "normalize_scores_by_layer": (True, False),
+    "rescale_by_number": (False, True),  # by the heads already pruned: none
     "actually_prune": (True, False),
     "layer_norm_eps": (1e-12,),
 }
@@ -64,8 +65,7 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
     for name, allowed in PLAIN.items():
         if a.get(name, allowed[0]) not in allowed:
             raise Declined(f"{name}={a[name]!r}: only {allowed[0]!r} is taken over")
-    mlp = part(MLP, hidden=a["intermediate_size"], activation=a.get("hidden_act", "gelu"))
-    block = part(PostNorm, parts=(part(Attention, heads=a["num_attention_heads"]), mlp), norm=norm)
+    block = part(PostNorm, parts=(part(Attention, heads=a["num_attention_heads"]), _mlp(a)), norm=norm)
     model = part(
         TextClassifier,
         tokens=part(Embedding, vocab=a["vocab_size"], positions=a["max_position_embeddings"]),
@@ -76,6 +76,11 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
     )
     recipe = Recipe(dim=a["hidden_size"], model=model, stages=(Stage(objective=Classify()),))
     return Loaded(fill(recipe.build(), renamed(weights, RULES)), recipe)
+
+
+def _mlp(a: Mapping[str, Any]) -> Part[Mixer]:
+    hidden, act = a["intermediate_size"], a.get("hidden_act", "gelu")
+    return part(SwishMLP, hidden=hidden) if act == "swish" else part(MLP, hidden=hidden, activation=act)
 
 
 def replay(loaded: Loaded, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -89,8 +94,8 @@ def replay(loaded: Loaded, inputs: Mapping[str, Tensor], arguments: Mapping[str,
     )
     loss, raw = by_position(loaded, batch)
     drop = arguments.get("n_to_prune", 0)
-    keep1 = lowest(raw, min(drop, raw.numel() - len(raw)))
-    scores = raw / (raw.norm(dim=1, keepdim=True) + 1e-20)
+    scores = raw / (raw.norm(dim=1, keepdim=True) + 1e-20) if arguments.get("normalize_scores_by_layer", True) else raw
+    keep1 = all_but_the_best(scores, drop)
     anywhere = torch.zeros(scores.numel(), dtype=torch.long)
     anywhere[scores.flatten().argsort(stable=True)[:drop]] = 1
     return {
@@ -103,6 +108,14 @@ def replay(loaded: Loaded, inputs: Mapping[str, Tensor], arguments: Mapping[str,
         "logits_masked": masked(loaded.model, batch, ~keep1),
         "logits_pruned": logits(cut(loaded.model, loaded.recipe, ~keep1).model, batch),
     }
+
+
+def all_but_the_best(scores_LH: Tensor, drop: int) -> Tensor:
+    """[L, H] bool: the `drop` lowest, or fewer, since each layer's best stays."""
+    guarded = scores_LH.scatter(1, scores_LH.argmax(1, keepdim=True), float("inf"))
+    chosen = torch.zeros(scores_LH.numel(), dtype=torch.bool)
+    chosen[guarded.flatten().argsort(stable=True)[: min(drop, scores_LH.numel() - len(scores_LH))]] = True
+    return chosen.view_as(scores_LH)
 
 
 def by_position(loaded: Loaded, batch: Batch) -> tuple[Tensor, Tensor]:

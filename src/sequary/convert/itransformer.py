@@ -8,13 +8,14 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from sequary.convert.declined import Declined
+from sequary.convert.narrow_attention import NarrowAttention
 from sequary.convert.weights import fill, renamed
 from sequary.core.catalogue import load as system
-from sequary.core.contracts import Forecasts
+from sequary.core.contracts import Forecasts, Mixer
 from sequary.core.ctx import Tape
-from sequary.core.part import part
+from sequary.core.part import Part, part
 from sequary.core.values import Batch
+from sequary.mixers.attention.full import Attention
 from sequary.tokens.series import NoScale, WindowNorm
 
 RULES = (
@@ -35,8 +36,6 @@ RULES = (
 
 def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Forecasts:
     """`arguments`: seq_len, pred_len, d_model, n_heads, d_ff, e_layers, activation, use_norm; the others have no effect in eval."""
-    if arguments["d_model"] % arguments["n_heads"]:
-        raise Declined(f"n_heads={arguments['n_heads']}: heads that do not share out d_model={arguments['d_model']}")
     recipe = system("itransformer").recipe
     assert recipe is not None
     recipe = recipe.bind({"context": arguments["seq_len"], "horizon": arguments["pred_len"]})
@@ -45,7 +44,7 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
         dim=arguments["d_model"],
         model__scale=part(WindowNorm) if arguments["use_norm"] else part(NoScale),
         model__backbone__depth=arguments["e_layers"],
-        model__backbone__blocks__0__parts__0__heads=arguments["n_heads"],
+        model__backbone__blocks__0__parts__0=_attention(arguments["d_model"], arguments["n_heads"]),
         model__backbone__blocks__0__parts__1__hidden=width,
         model__backbone__blocks__0__parts__1__activation="relu" if arguments.get("activation") == "relu" else "gelu",
     )
@@ -53,6 +52,11 @@ def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor
     assert isinstance(model, Forecasts)
     ours = renamed(weights, RULES)
     return fill(model, {k: v.squeeze(-1) if v.dim() == 3 else v for k, v in ours.items()})
+
+
+def _attention(dim: int, heads: int) -> Part[Mixer]:
+    """Where the heads do not share out the width, the source attends in a narrower space."""
+    return part(NarrowAttention, heads=heads, width=dim // heads) if dim % heads else part(Attention, heads=heads)
 
 
 def replay(loaded: Forecasts, inputs: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -13,7 +13,8 @@ from sequary.backbones.stack import Stack
 from sequary.blocks.norms import BatchNorm, LayerNorm
 from sequary.blocks.postnorm import PostNorm
 from sequary.convert.declined import Declined
-from sequary.convert.weights import fill, renamed
+from sequary.convert.patchtst_encoder import SourceEncoder
+from sequary.convert.weights import Rule, fill, renamed
 from sequary.core.contracts import Backbone, Head, Model
 from sequary.core.part import Part, part
 from sequary.core.place import Place
@@ -28,7 +29,7 @@ from sequary.models.patches import PatchEncoder
 from sequary.tokens.revin import RevIN, RevINLast
 from sequary.tokens.series import ChannelPatches, InstanceNorm, NoScale
 
-SCORES = (
+SCORES: tuple[Rule, ...] = (
     (r"layers\.(\d+)\.self_attn\.W_(Q|K|V)", lambda m: f"qkv.{m[1]}.{m[2].lower()}"),
     (r"layers\.(\d+)\.self_attn\.to_out\.0", lambda m: f"o.{m[1]}"),
     (r"layers\.(\d+)\.ff\.0", lambda m: f"mlp.{m[1]}.up"),
@@ -36,7 +37,7 @@ SCORES = (
     (r"layers\.(\d+)\.norm_attn(\.1)?", lambda m: f"norms.{2 * int(m[1])}.norm"),
     (r"layers\.(\d+)\.norm_ffn(\.1)?", lambda m: f"norms.{2 * int(m[1]) + 1}.norm"),
 )
-PLAIN = (
+PLAIN: tuple[Rule, ...] = (
     (r"layers\.(\d+)\.self_attn\.W_(Q|K|V)", lambda m: f"blocks.{m[1]}.parts.0.qkv.{m[2].lower()}"),
     (r"layers\.(\d+)\.self_attn\.to_out\.0", lambda m: f"blocks.{m[1]}.parts.0.o"),
     (r"layers\.(\d+)\.ff\.0", lambda m: f"blocks.{m[1]}.parts.1.up"),
@@ -61,23 +62,34 @@ def replay(loaded: Model, inputs: Mapping[str, Tensor], arguments: Mapping[str, 
 
 
 def _encoder(a: Mapping[str, Any], depth: int, weights: Mapping[str, Tensor]) -> Part[Backbone]:
-    if a.get("pre_norm", False):
-        raise Declined("pre_norm=True: the source overwrites the residual stream with its norm, which is no pre-norm")
     if a["d_model"] % a["n_heads"]:
-        raise Declined(f"n_heads={a['n_heads']}: heads that do not share out d_model={a['d_model']}")
-    for name in ("d_k", "d_v"):
-        if a.get(name) not in (None, a["d_model"] // a["n_heads"]):
-            raise Declined(f"{name}={a[name]}: heads that do not share out d_model")
+        raise Declined(f"n_heads={a['n_heads']}: does not divide d_model={a['d_model']}, which the source refuses too")
     # The source's outer class drops its `norm` argument on the way to the layers, so the weights say which norm there is.
     norm = part(BatchNorm) if any(k.endswith("running_mean") for k in weights) else part(LayerNorm)
     act = str(a.get("act", "gelu")).lower()
     if act not in ("relu", "gelu"):
         raise Declined(f"act={act!r}: the source knows relu and gelu")
     mlp = part(MLP, hidden=a.get("d_ff", 256), activation="relu" if act == "relu" else "gelu")
+    even = a["d_model"] // a["n_heads"]
+    key, value = (a.get(n) or even for n in ("d_k", "d_v"))
+    if _odd(a):
+        carried, pre = a.get("res_attention", True), a.get("pre_norm", False)
+        widths = {"heads": a["n_heads"], "key": key, "value": value}
+        return part(SourceEncoder, depth=depth, **widths, mlp=mlp, norm=norm, carried=carried, pre_norm=pre)
     if a.get("res_attention", True):
         return part(ResidualScores, depth=depth, heads=a["n_heads"], mlp=mlp, norm=norm)
     block = part(PostNorm, parts=(part(Attention, heads=a["n_heads"]), mlp), norm=norm)
     return part(Stack, depth=depth, blocks=(block,))
+
+
+def _odd(a: Mapping[str, Any]) -> bool:
+    """Whether the layers are such as our blocks are not."""
+    even = a["d_model"] // a["n_heads"]
+    return bool(a.get("pre_norm", False)) or any((a.get(n) or even) != even for n in ("d_k", "d_v"))
+
+
+def _layers(a: Mapping[str, Any]) -> tuple[Rule, ...]:
+    return SCORES if a.get("res_attention", True) or _odd(a) else PLAIN
 
 
 def _supervised(a: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
@@ -116,9 +128,8 @@ def _network(a: Mapping[str, Any], weights: Mapping[str, Tensor], prefix: str, c
     mine = {
         k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix) and not k.startswith(f"{prefix}head.")
     }
-    layers = SCORES if a.get("res_attention", True) else PLAIN
     rules = (
-        *layers,
+        *_layers(a),
         (r"^revin_layer\.affine_", "scale."),
         (r"^backbone\.W_P", "tokens.embed"),
         (r"^backbone\.W_pos", "tokens.positions"),
@@ -152,7 +163,7 @@ def _self_supervised(a: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Mod
         own_embedding=not a.get("shared_embedding", True),
     ).build(Place(a["d_model"]))
     rules = (
-        *(SCORES if a.get("res_attention", True) else PLAIN),
+        *_layers(a),
         (r"^backbone\.W_P(?=\.(weight|bias))", "embed.0"),
         (r"^backbone\.W_P\.(\d+)", r"embed.\1"),
         (r"^backbone\.W_pos", "positions"),

@@ -171,5 +171,10 @@ def _renamed_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     """transformers' configuration in the authors' words."""
     if config.get("hidden_act", "gelu") != "gelu":
         raise Declined(f"hidden_act={config['hidden_act']!r}: only the exact gelu of the paper")
+    sizes, patch = _pair(config.get("image_size", 224)), _pair(config.get("patch_size", 4))
+    if any(n % p for n, p in zip(sizes, patch, strict=True)):
+        raise Declined(
+            f"image_size={config['image_size']}: patch_size does not divide it; transformers fills it up, the authors cut"
+        )
     names = {"image_size": "img_size", "num_channels": "in_chans", "use_absolute_embeddings": "ape"}
     return {**{names.get(k, k): v for k, v in config.items()}, "num_classes": 0}

@@ -1,0 +1,110 @@
+"""docs/parity.md: `python -m sequary.convert.table tests/parity/goldens docs/parity.md` replays every case and writes the table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from pathlib import Path
+
+from sequary.convert.goldens import cases, replay, source
+from sequary.core.catalogue import card, files
+from sequary.core.files import write_atomic
+
+LIVE = {
+    "deep-encoder-shallow-decoder": "transformers' `MarianMTModel`, live",
+    "gla": "fla's `naive_recurrent_gla`, live",
+    "mamba": "transformers' `MambaForCausalLM`, live",
+    "patchtst": "transformers' `PatchTSTForPrediction`, live",
+    "swin": "transformers' `SwinModel`, live",
+}
+"""Installed oracles, run beside ours by a test of tests/parity/ that names them."""
+HEAD = """\
+# Parity
+
+What the converters in `src/sequary/convert` make of outside implementations' arguments and weights, measured. Each case is a
+recorded run of a source at a tiny size with random weights (`tests/parity/goldens/ID/`: the authors' code, the named package, or,
+for the cases called `t_…`, that package again or a line-by-line transcription at other sizes and options; the case's JSON says
+which). `make test` replays them all; `sequary check ID --goldens FOLDER` replays cases of your own.
+
+*Error* is max|a − b| / max(1, max|b|), greatest over the cases: of outputs, and of gradients with respect to inputs and weights
+(a dash: none recorded). A case passes at 1e-9, or 1e-5 where the source ran in float32; integers must be equal. *Live* oracles
+are installed with the development set, and run beside ours in `tests/parity`. Sizes, lengths and depths are free; an argument's
+value that is not taken over is declined by name, here and on the system's card.
+
+This file is made by `python -m sequary.convert.table tests/parity/goldens docs/parity.md`.
+
+| system | oracles | cases | error, values | error, gradients | declined |
+|---|---|---|---|---|---|
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One system. `values`, `gradients`: greatest errors, None where nothing of the kind is recorded."""
+
+    slug: str
+    oracles: tuple[str, ...]
+    cases: int
+    values: float | None
+    gradients: float | None
+    declined: str
+
+
+def systems() -> list[str]:
+    """Everything built from a paper, by name."""
+    return [slug for slug in sorted(files()) if card(slug).kind != "reference"]
+
+
+def oracles(folder: Path) -> tuple[str, ...]:
+    """The classes of a slug's recorded cases, with their files where the class says nothing, and its live oracle."""
+    told = [json.loads(p.read_text(encoding="utf-8")) for p in cases(folder)] if folder.is_dir() else []
+    found = list(dict.fromkeys(f"`{source(case)}`" for case in told))
+    return (*found, *([LIVE[folder.name]] if folder.name in LIVE else ()))
+
+
+def declined(slug: str) -> str:
+    """The card's notes on what is declined."""
+    notes = [n.removeprefix("Declined: ") for n in card(slug).notes if n.startswith("Declined: ")]
+    return " ".join(notes) or "nothing"
+
+
+def measured(slug: str, folder: Path) -> Row:
+    """Replays the slug's cases; one that is off is an error, not a row."""
+    replays = [replay(slug, path) for path in cases(folder)] if folder.is_dir() else []
+    off = [r.case for r in replays if not r.passed or r.declined is not None]
+    if off:
+        raise ValueError(f"{slug}: cases {', '.join(off)} are off or declined; run sequary check {slug} --goldens")
+    values, gradients = (
+        max((e for e in errors if e is not None), default=None)
+        for errors in ([r.values for r in replays], [r.gradients for r in replays])
+    )
+    return Row(slug, oracles(folder), len(replays), values, gradients, declined(slug))
+
+
+def line(row: Row) -> str:
+    none = "none recorded: no outside implementation at hand; laws and exactness tests only"
+    cells = (
+        f"`{row.slug}`",
+        "; ".join(row.oracles) or none,
+        str(row.cases),
+        _figure(row.values),
+        _figure(row.gradients),
+    )
+    return f"| {' | '.join((*cells, row.declined))} |".replace("\n", " ")
+
+
+def _figure(error: float | None) -> str:
+    """One digit: the rest differs from one CPU to another."""
+    return "–" if error is None else re.sub(r"e-0?", "e-", f"{error:.0e}") if error else "0"
+
+
+def main(goldens: str, out: str) -> None:
+    rows = [measured(slug, Path(goldens) / slug) for slug in systems()]
+    total = f"\n{sum(r.cases for r in rows)} cases of {sum(r.cases > 0 for r in rows)} systems.\n"
+    write_atomic(Path(out), HEAD + "\n".join(line(r) for r in rows) + "\n" + total)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
