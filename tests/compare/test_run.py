@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -21,13 +22,14 @@ from sequary.compare import worker
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
 from sequary.compare.board import Board, Candidate
-from sequary.compare.options import BadArgument
+from sequary.compare.options import BadArgument, roles
 from sequary.compare.report import json_text
 from sequary.compare.run import compare
 from sequary.compare.worker import Job
 from sequary.core.catalogue import UnknownSystem
 from sequary.core.files import OutputError
 from sequary.data.errors import DataError
+from sequary.data.roles import Columns
 from tests.compare.sleepers import Sleeper, SleepTask
 from tests.compare.tables import monthly, own
 
@@ -191,6 +193,12 @@ def test_a_worker_is_silent_about_a_slower_norm(tmp_path: Path) -> None:
         ({"horizon": -3}, BadArgument, "horizon=-3"),
         ({"horizon": None}, BadArgument, "how far ahead"),
         ({"horizon": 90}, DataError, "180 are needed|too few to backtest"),
+        ({"horizon": 120}, DataError, "^dataframe: no series is long enough"),
+        ({"season": 0}, BadArgument, "season=0"),
+        ({"season": 200}, BadArgument, "season=200: the longest series of dataframe has 200 steps"),
+        ({"columns": {"times": "ds"}}, BadArgument, r"columns=.*time, id, target.*such as"),
+        ({"columns": {"time": ["ds"]}}, BadArgument, "is not one name"),
+        ({"columns": "ds"}, BadArgument, "give names by role"),
         ({"systems": ["patchtsd"]}, UnknownSystem, "did you mean patchtst"),
         ({"systems": ["gla"]}, UnknownSystem, "LanguageModel does not forecast; try itransformer"),
         ({"family": "poetry", "systems": None}, UnknownSystem, "no built system of family 'poetry'"),
@@ -208,6 +216,35 @@ def test_nonsense_is_refused_with_the_mend(
     with pytest.raises(error, match=words):
         compare(FRAME, **{"horizon": 6, "systems": ["dlinear"], "out": tmp_path / "out", **change})
     assert not (tmp_path / "out").exists()
+
+
+def test_columns_are_given_by_role() -> None:
+    assert roles({"time": "t", "target": "y", "future": ["a", "b"]}) == Columns(
+        time="t", target=("y",), future=("a", "b")
+    )
+    assert roles(Columns(time="t")) == Columns(time="t")
+
+
+def test_a_season_that_is_given_scales_errors_and_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole-number times have none of their own: without it the seasonal floor is the last value."""
+    monkeypatch.setattr("sequary.compare.tasks.forecast.ordinary", list)
+    table = pl.DataFrame({"t": range(110), "y": SMALL["y"]})
+    words = {"horizon": 6, "budget": "8steps", "systems": ["nlinear"], "seeds": 1}
+    plain = compare(table, **words, out=tmp_path / "plain")
+    board = compare(table, **words, out=tmp_path / "season", season=12)
+    naive = {name: of(b, "seasonal-naive").metrics for name, b in (("plain", plain), ("season", board))}
+    assert naive["plain"]["mae"] == of(plain, "last-value").metrics["mae"]
+    assert naive["season"]["mae"] < 0.5 * naive["plain"]["mae"]
+    assert of(board, "last-value").metrics["mae"] == of(plain, "last-value").metrics["mae"]
+    assert of(board, "last-value").metrics["mase"] > 1.4 * of(plain, "last-value").metrics["mase"]
+    assert "season 12" in board.data["frequency"]
+
+
+@pytest.mark.parametrize("change", [{"columns": {"time": "ds"}}, {"season": 12}])
+def test_what_only_tables_have_is_refused_for_a_text(tmp_path: Path, change: dict[str, object]) -> None:
+    (tmp_path / "a.txt").write_text("to be or not to be, that is the question. " * 50)
+    with pytest.raises(BadArgument, match="is a text: it has no columns and no season"):
+        compare(tmp_path / "a.txt", out=tmp_path / "out", **change)
 
 
 def test_an_output_whose_parent_is_a_file(tmp_path: Path) -> None:

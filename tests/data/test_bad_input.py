@@ -315,6 +315,8 @@ def test_short_series_are_named_and_the_rest_goes_on() -> None:
     )
     with pytest.raises(DataError, match="no series is long enough: the longest has 50 steps, 60 are needed; choose a"):
         check_lengths(panel, 60)
+    with pytest.raises(DataError, match=r"^sales.csv: no series is long enough"):
+        check_lengths(panel, 60, source="sales.csv")
 
 
 def test_constant_series_are_reported() -> None:

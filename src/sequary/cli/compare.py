@@ -34,6 +34,7 @@ def command(
     levels: Sequence[float] = (0.8, 0.95),
     out: str = "sequary-report",
     columns: Columns = Columns(),
+    season: int | None = None,
     dry_run: bool = False,
     as_json: bool = False,
 ) -> int:
@@ -58,6 +59,7 @@ def command(
         seeds=seeds,
         levels=levels,
         out=out,
+        season=season,
     )
     talk = Console(stderr=as_json, soft_wrap=True, highlight=False)
     ready = prepare(data, given, task=task, columns=columns)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sequary.compare import durations
 from sequary.compare.machine import cores
 from sequary.compare.measure import Limits
 from sequary.compare.plan import LEAST
+from sequary.data.roles import Columns
 
 
 class BadArgument(ValueError):
@@ -32,11 +33,32 @@ class Options:
     levels: tuple[float, ...]
     out: Path
     workers: int
+    season: int | None = None
+    """Steps; None: the natural one of the data's step."""
 
     @property
     def budget_s(self) -> float | None:
         """None where it is without limit."""
         return None if math.isinf(self.budget) else self.budget
+
+
+def roles(columns: Columns | Mapping[str, str | Sequence[str]]) -> Columns:
+    """`{"time": "day", "future": ["price"]}` as columns: one name for time and id, any number for the others.
+
+    Raises:
+        BadArgument: neither, or a role that there is not.
+    """
+    if isinstance(columns, Columns):
+        return columns
+    known = [field.name for field in dataclasses.fields(Columns)]
+    if not isinstance(columns, Mapping) or not set(columns) <= set(known):
+        raise BadArgument(f'columns={columns!r}: give names by role ({", ".join(known)}), such as {{"target": ["y"]}}')
+    one = {role: name for role, name in columns.items() if role in ("time", "id", "label")}
+    wrong = next((role for role, name in one.items() if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise BadArgument(f"columns: {wrong}={one[wrong]!r} is not one name; give one, such as {wrong}='day'")
+    some = {role: (n,) if isinstance(n, str) else tuple(n) for role, n in columns.items() if role not in one}
+    return Columns(**one, **some)  # pyright: ignore[reportArgumentType]  # one has names, some has tuples of them
 
 
 def options(
@@ -51,6 +73,7 @@ def options(
     seeds: int,
     levels: Sequence[float],
     out: str | Path,
+    season: int | None = None,
 ) -> Options:
     """Checked.
 
@@ -59,11 +82,13 @@ def options(
     Raises:
         BadArgument: a value without sense.
     """
-    for name, number in (("horizon", horizon), ("seeds", seeds), ("max_params", max_params)):
+    for name, number in (("horizon", horizon), ("seeds", seeds), ("max_params", max_params), ("season", season)):
         if number is not None and not isinstance(number, int):
             raise BadArgument(f"{name}={number!r} is no whole number; give one, such as 24")
     if horizon is not None and horizon < 1:
         raise BadArgument(f"horizon={horizon}: forecasts look at least 1 step ahead; give a positive whole number")
+    if season is not None and season < 1:
+        raise BadArgument(f"season={season}: give the steps until the data repeat themselves; 1 where they do not")
     if seeds < 1:
         raise BadArgument(f"seeds={seeds}: at least 1 is needed; 3 show how much chance decides")
     bad = [c for c in levels if not 0 < c < 1]
@@ -98,4 +123,5 @@ def options(
         levels=tuple(sorted(levels)),
         out=Path(out),
         workers=cores(),
+        season=season,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,7 +11,7 @@ from sequary.compare import report
 from sequary.compare.board import Board
 from sequary.compare.conclude import board_of, winner
 from sequary.compare.conduct import MODELS, Conduct
-from sequary.compare.options import options
+from sequary.compare.options import options, roles
 from sequary.compare.prepare import Prepared, prepare
 from sequary.compare.store import Store
 from sequary.compare.tell import QUIET, Tell
@@ -34,7 +34,8 @@ def compare(
     seeds: int = 3,
     levels: Sequence[float] = (0.8, 0.95),
     out: str | Path = "sequary-report",
-    columns: Columns = Columns(),
+    columns: Columns | Mapping[str, str | Sequence[str]] = Columns(),
+    season: int | None = None,
     tell: Tell = QUIET,
 ) -> Board:
     """Compare systems on a table (a path, or a dataframe) or a text file; write the report into `out`.
@@ -52,7 +53,10 @@ def compare(
         max_params: parameters.
         seeds: final runs of each system.
         levels: shares of the intervals.
-        columns: which column is what, where the names do not say it.
+        columns: which column is what, where the names do not say it: {"time": "day", "future": ["price"]}; roles are
+            time, id, target, static, past, future, label.
+        season: steps until the data repeat themselves: scales MASE, and floors and rivals use it; None: the natural one
+            of the data's step (a day of hours, a year of months; integer time has none).
 
     Raises:
         DataError, BadArgument, UnknownSystem, OutputError: one line with the mend.
@@ -68,8 +72,9 @@ def compare(
         seeds=seeds,
         levels=levels,
         out=out,
+        season=season,
     )
-    return conduct(prepare(data, given, task=task, columns=columns), tell)
+    return conduct(prepare(data, given, task=task, columns=roles(columns)), tell)
 
 
 def conduct(ready: Prepared, tell: Tell = QUIET) -> Board:

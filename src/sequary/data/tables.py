@@ -26,11 +26,13 @@ def understand(
     columns: Columns = Columns(),
     categories: Mapping[str, tuple[str, ...]] | None = None,
     frequency: Frequency | None = None,
+    season: int | None = None,
 ) -> tuple[Panel, Understanding]:
     """Long (`unique_id, ds, y`; `item_id, timestamp, target`) or wide (a time column, numeric columns), or as declared.
 
     `categories` and `frequency` are those of an earlier panel that new rows belong to: known categories keep their
-    codes, unseen ones get the next, and a series needs no second row to show its step.
+    codes, unseen ones get the next, and a series needs no second row to show its step. `season` is the number of steps
+    until the data repeat themselves, where the step does not tell it (integer time) or tells it wrong.
 
     Raises:
         DataError: what cannot be read in one way only, with file, row, column and the mend.
@@ -40,6 +42,8 @@ def understand(
     roles = assign(frame, columns, origin)
     rows = usable(frame, index, roles, origin)
     grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index)
+    if season is not None:
+        grid = dataclasses.replace(grid, frequency=dataclasses.replace(grid.frequency, season=season))
     coded = {name: codes.numbers(rows.frame[name], origin, rows.index) for name in roles.target}
     if frequency is None:  # new rows of an earlier panel may be nothing but the future of a covariate
         for name in (name for name, column in coded.items() if not np.isfinite(column.values).any()):
@@ -61,8 +65,12 @@ def understand(
     return panel, describe(panel, roles=roles, rows=rows, grid=grid, file=source)
 
 
-def check_lengths(panel: Panel, need: int) -> tuple[Panel, tuple[str, ...]]:
-    """The panel of the series with at least `need` steps from their first value on, and a line on each of the others."""
+def check_lengths(panel: Panel, need: int, *, source: str = "") -> tuple[Panel, tuple[str, ...]]:
+    """The panel of the series with at least `need` steps from their first value on, and a line on each of the others.
+
+    Raises:
+        DataError: none has, in the file `source`.
+    """
     lengths = [_length(series) for series in panel.series]
     short = tuple(
         f"series {s.id!r} has {n} steps from its first value on, {need} are needed: left out"
@@ -72,7 +80,7 @@ def check_lengths(panel: Panel, need: int) -> tuple[Panel, tuple[str, ...]]:
     long = tuple(s for s, n in zip(panel.series, lengths, strict=True) if n >= need)
     if not long:
         what = f"no series is long enough: the longest has {max(lengths)} steps, {need} are needed"
-        raise DataError(what, mend="choose a shorter horizon (or context), or give more rows")
+        raise DataError(what, file=source, mend="choose a shorter horizon (or context), or give more rows")
     return dataclasses.replace(panel, series=long), short
 
 

@@ -89,8 +89,11 @@ def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
     if given.horizon is None:
         raise BadArgument("how far ahead? give the horizon in steps, such as --horizon 24")
     source = str(data) if isinstance(data, str | Path) else "dataframe"
-    panel, understood = tables.understand(frames.read(data), source=source, columns=columns)
-    panel, short = tables.check_lengths(panel, 2 * given.horizon)
+    panel, understood = tables.understand(frames.read(data), source=source, columns=columns, season=given.season)
+    longest = max(map(len, panel.series))
+    if given.season is not None and given.season >= longest:
+        raise BadArgument(f"season={given.season}: the longest series of {source} has {longest} steps; give fewer")
+    panel, short = tables.check_lengths(panel, 2 * given.horizon, source=source)
     panel, origins, late = _folds(panel, given.horizon)
     metric = given.metric or "mase"
     if metric not in scoring.METRICS:

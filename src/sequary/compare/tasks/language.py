@@ -115,6 +115,8 @@ def lay(text: Bytes, horizon: int | None) -> tuple[int, tuple[int, ...], tuple[F
 
 
 def prepare(path: str | Path, given: Options, columns: Columns) -> Prepared:
+    if columns != Columns() or given.season is not None:
+        raise BadArgument(f"{path} is a text: it has no columns and no season; leave them out, or say --task forecast")
     text = texts.read_text(path)
     if given.horizon is not None and 4 * given.horizon > len(text):
         raise BadArgument(f"horizon={given.horizon}: blocks of at most {len(text) // 4} bytes fit into this text")
