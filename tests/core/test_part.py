@@ -7,6 +7,7 @@ import torch
 
 from sequary.backbones.stack import Stack
 from sequary.blocks.prenorm import PreNorm
+from sequary.core.catalogue import load as system
 from sequary.core.part import FromData, Tied, part
 from sequary.core.place import Place
 from sequary.heads.categorical import Categorical
@@ -73,3 +74,22 @@ def test_a_paper_sized_stack_builds_without_memory() -> None:
     with torch.device("meta"):
         big = part(Stack, depth=48, blocks=(BLOCK.but(parts__0__heads=64),)).build(Place(8192))
     assert sum(p.numel() for p in big.parameters()) > 3e10
+
+
+def test_a_misspelt_path_is_named_with_what_it_stands_in_and_the_nearest_names() -> None:
+    recipe = system("gla").recipe
+    assert recipe is not None
+    wrong = {
+        "modle": "recipe (Recipe) has no 'modle'; did you mean model?",
+        "model__backbon__depth": "LanguageModel has no 'backbon'; did you mean backbone?",
+        "model__backbone__blocks__7__norm": "Stack.blocks (tuple) has no '7'; it has 0",
+        "stages__0__train__learning_rate": "recipe.stages[0].train (Train) has no 'learning_rate'; it has steps, batch",
+        "dim__wide": "recipe.dim (int) has no 'wide'; it has nothing to change",
+    }
+    for path, said in wrong.items():
+        with pytest.raises(TypeError) as found:
+            recipe.but(**{path: 1})
+        assert str(found.value).startswith(said)
+        assert len(str(found.value)) < 200
+    with pytest.raises(TypeError, match="did you mean heads"):
+        part(CausalAttention, hedas=4)  # pyright: ignore[reportCallIssue]

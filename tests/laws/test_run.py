@@ -13,7 +13,7 @@ from sequary.core.ctx import Ctx
 from sequary.core.part import part
 from sequary.laws.law import distance
 from sequary.laws.members import contract_of, subject
-from sequary.laws.run import LAWS, check, in_tenth, laws_of, run_all, subjects_of
+from sequary.laws.run import LAWS, check, in_tenth, laws_of, run, run_all, subjects_of
 from sequary.mixers.attention.cache import Cache
 from sequary.mixers.attention.causal import CausalAttention
 from sequary.mixers.mlp.swiglu import SwiGLU
@@ -92,6 +92,22 @@ class ExcusedFromNothing(Dense):
     """Names a law that does not exist."""
 
     exempt = {"rowise": "batch statistics are the idea of it"}
+
+
+class ExcusedFromWhatDoesNotConcernIt(Dense):
+    """Declares nothing that its law asks for."""
+
+    exempt = {"rewind": "steps of one token are the idea of it"}
+
+
+def test_a_law_that_does_not_concern_a_member_needs_no_exemption() -> None:
+    one = subject(ExcusedFromWhatDoesNotConcernIt)
+    (law,) = [law for law in laws_of(one) if law.name == "rewind"]
+    verdict = run(law, one)
+    assert verdict is not None
+    assert verdict.status == "failed"
+    assert "does not concern it as it is declared: remove the exemption" in verdict.reason
+    assert run(law, subject(Dense)) is None
 
 
 def test_exemptions_are_strict() -> None:

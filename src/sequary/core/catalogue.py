@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import json
+import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -111,7 +112,7 @@ def nearest(name: str) -> str:
     """One line for a name that is not built, with the nearest that are."""
     if name in rows():
         return f"{name} is in the catalogue but not built yet; `sequary systems` lists what is"
-    near = difflib.get_close_matches(name, [*files(), *aliases()], n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, [*files(), *aliases()], n=3)
     return (
         f"no system {name!r}; did you mean {' or '.join(near)}?"
         if near
@@ -126,7 +127,19 @@ def _from_path(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules.setdefault(path.stem, module)  # dataclasses look up their annotations there; a name that is taken stays
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        if sys.modules[path.stem] is module:
+            del sys.modules[path.stem]
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and any((path.parent / end).exists() for end in (f"{missing}.py", missing)):
+            raise UnknownSystem(
+                f"{path} imports {missing}, which lies beside it: a system is one file, and nothing is searched for "
+                f"there; put the code into {path.name}, or install {missing} as a package"
+            ) from error
+        raise
     return module
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from sequary.core.place import Place
@@ -67,6 +68,8 @@ class Part(Generic[T]):
         kw = dict(self.kw)
         for key, value in changes.items():
             head, _, rest = key.partition("__")
+            if rest and head not in kw:
+                raise TypeError(_no_such(self.name, head, kw))
             kw[head] = put(kw.get(head), rest, value, f"{self.name}.{head}") if rest else value
         return dataclasses.replace(checked(self.cls, kw), tie=self.tie)
 
@@ -101,7 +104,10 @@ def checked(cls: Callable[..., U], kw: Mapping[str, Any]) -> Part[U]:
         inspect.signature(cls).bind(0, **kw)
     except TypeError as error:
         known = [n for n in list(inspect.signature(cls).parameters)[1:] if n not in (*FROM_PLACE, "place")]
-        raise TypeError(f"{cast(Any, cls).__name__}: {error}; it takes {', '.join(known) or 'none'}") from None
+        wrong = next((name for name in kw if name not in known), "")
+        near = difflib.get_close_matches(wrong, known, n=1)
+        takes = f"it takes {', '.join(known) or 'none'}" + (f"; did you mean {near[0]}?" if near else "")
+        raise TypeError(f"{cast(Any, cls).__name__}: {error}; {takes}") from None
     made = Part(cls, tuple(sorted(kw.items())))
     try:
         hash(made)
@@ -125,7 +131,17 @@ def put(inside: Any, path: str, value: Any, where: str) -> Any:
     if head in getattr(policy, "__dataclass_fields__", {}):
         new = put(getattr(policy, head), rest, value, f"{where}.{head}") if rest else value
         return dataclasses.replace(policy, **{head: new})
-    raise TypeError(f"{where} = {inside!r} has no {head!r} to change")
+    items = range(len(cast("tuple[Any, ...]", inside))) if isinstance(inside, tuple) else ()
+    names = [*getattr(policy, "__dataclass_fields__", ()), *map(str, items)]
+    raise TypeError(_no_such(f"{where} ({type(policy).__name__})", head, names))
+
+
+def _no_such(where: str, name: str, known: Iterable[str]) -> str:
+    """One line for a name that is not there, with the nearest that are, or all."""
+    known = list(known)
+    near = " or ".join(difflib.get_close_matches(name, known, n=3))
+    has = f"did you mean {near}?" if near else f"it has {', '.join(known) or 'nothing to change'}"
+    return f"{where} has no {name!r}; {has}"
 
 
 def bind(value: Any, spec: Mapping[str, Any]) -> Any:

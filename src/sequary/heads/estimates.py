@@ -13,7 +13,6 @@ class Estimates(Head):
     """[...] -> [...], unchanged; loss |estimate − target|."""
 
     degree = 1
-    exempt = {"truth": "prediction = hidden: no parameter that could be trained towards a distribution"}
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -13,7 +13,6 @@ class GivenPoints(Head):
     """hidden [B, H, C] are the forecasts; squared error."""
 
     toy = {"lead": (3, 4)}
-    exempt = {"truth": "prediction = hidden: no parameter that could be trained towards a distribution"}
     degree = 2
 
     def __init__(self, dim: int) -> None:

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -122,15 +120,3 @@ def package() -> list[ModuleType]:
         for path in sorted((PACKAGE / folder).rglob("*.py"))
         if path.name != "__init__.py"
     ]
-
-
-def from_file(path: Path) -> ModuleType:
-    """A user's own module. It is run: whoever checks a file trusts it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}: a module of your own is a .py file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

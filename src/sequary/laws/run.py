@@ -89,12 +89,20 @@ def run(law: Law, subject: Subject) -> Verdict | None:
     case = KINDS[subject.contract][0](subject)
     try:
         if not law.applies(case):
-            return None
+            return _needless(law, subject)
     except NoToy as none:
         return Verdict(subject.name, law.name, "exempt", str(none))
     except Exception as problem:  # noqa: BLE001 - a member that cannot even be built is a finding
         return Verdict(subject.name, law.name, "failed", f"{type(problem).__name__}: {problem}")
     return judge(law, case)
+
+
+def _needless(law: Law, subject: Subject) -> Verdict | None:
+    """A law that does not concern a member needs no exemption: one would hide what a later declaration has to meet."""
+    if law.name not in subject.exempt:
+        return None
+    why = f"exempt from {law.name!r}, which does not concern it as it is declared: remove the exemption"
+    return Verdict(subject.name, law.name, "failed", why)
 
 
 def in_tenth(law: Law, subject: Subject, tenth: int) -> bool:
