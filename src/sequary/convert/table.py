@@ -28,10 +28,10 @@ recorded run of a source at a tiny size with random weights (`tests/parity/golde
 for the cases called `t_…`, that package again or a line-by-line transcription at other sizes and options; the case's JSON says
 which). `make test` replays them all; `sequary check ID --goldens FOLDER` replays cases of your own.
 
-*Error* is max|a − b| / max(1, max|b|), greatest over the cases: of outputs, and of gradients with respect to inputs and weights
-(a dash: none recorded). A case passes at 1e-9, or 1e-5 where the source ran in float32; integers must be equal. *Live* oracles
-are installed with the development set, and run beside ours in `tests/parity`. Sizes, lengths and depths are free; an argument's
-value that is not taken over is declined by name, here and on the system's card.
+*Error* is max|a − b| / max(1, max|b|), greatest over the cases: of outputs (recorded gradients of weights are among them), and of
+gradients with respect to inputs (a dash: none recorded). A case passes at 1e-9, or 1e-5 where the source ran in float32; integers
+must be equal. *Live* oracles are installed with the development set, and run beside ours in `tests/parity`. Sizes, lengths and
+depths are free; an argument's value that is not taken over is declined by name, here and on the system's card.
 
 This file is made by `python -m sequary.convert.table tests/parity/goldens docs/parity.md`.
 

@@ -30,7 +30,8 @@ CARD = Card(
     notes=(
         "The residual here is taken about the mean token, as in the authors' notebooks; the paper's is about the minimiser.",
         "Two composite norms stand in the authors' code, with and without the root; ours has it.",
-        "Declined: decoders and cross-attention; activations other than gelu, relu, swish, gelu_new and mish.",
+        "Declined: is_decoder and add_cross_attention, since the study is of encoders; a hidden_act other than gelu, relu, swish, gelu_new "
+        "and mish, which the source has not.",
     ),
 )
 attention = part(Attention, heads=4, bias=False)

@@ -22,8 +22,8 @@ CARD = Card(
     notes=(
         "The paper takes the absolute value for each example; the authors' code for each position, and divides the last layer by the "
         "number of examples instead of tokens. The converter does as the code does.",
-        "Declined: activations but gelu and relu; scores without the norm by layer or scaled by the number of heads; more than one head a "
-        "layer kept; another epsilon.",
+        "Declined: a hidden_act other than gelu, relu and swish, and a layer_norm_eps other than 1e-12: the source has none; "
+        "at_least_x_heads_per_layer above 1: a recorded choice protects one.",
     ),
 )
 block = part(PreNorm, parts=(part(CausalAttention, heads=8), part(SwiGLU)))

@@ -21,9 +21,11 @@ CARD = Card(
     modalities=("text", "video", "any"),
     notes=(
         "The step is taken from the softmaxed candidate, with the slope at it, as in the authors' code.",
-        "Declined: ebt_type other than default, norms other than rms, activations other than silu, clamped or sharpened candidates, "
-        "contrastive losses, memories, randomised numbers of steps, starts from scaled noise or an embedding, truncate_mcmc together with "
-        "no_mcmc_detach: all these compute something else than the plain form.",
+        "Networks told the inner step (ebt_type), clamped or sharpened candidates and the contrastive loss are the converter's own.",
+        "Declined: learnable_process_memory and num_modality_processing_mlp_layers above 1 (maps of the candidate that the paper has not); "
+        "randomize_mcmc_num_steps (its loss draws the number anew); gaussian_random_noise_scaling, which a given start leaves open; "
+        "denoising_initial_condition and ebt_norm of names that its language model does not build; multiheaded_attention_heads that "
+        "leave an odd width.",
     ),
 )
 RECIPE = Recipe(

@@ -25,7 +25,7 @@ CARD = Card(
     modalities=("timeseries",),
     notes=(
         "Covariates known beforehand are tokens over the look-back, as the authors' time marks are.",
-        "Declined: n_heads that does not divide d_model (the source then attends in a narrower space).",
+        "Where n_heads does not divide d_model the source attends in a narrower space: the converter has a part that does so.",
     ),
 )
 block = part(PostNorm, parts=(part(Attention, heads=8, dropout=0.1), part(MLP, hidden=128, dropout=0.1)))

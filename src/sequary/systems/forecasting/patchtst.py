@@ -26,8 +26,9 @@ CARD = Card(
     modalities=("timeseries",),
     notes=(
         "The authors' code adds attention scores from layer to layer; the converter builds ResidualScores for it.",
-        "Declined: pre_norm=True overwrites the residual stream in the source; pretrain_head=True returns no forecast; an even kernel_size "
-        "makes an average shorter than the series; d_k, d_v or n_heads that do not share out d_model; activations but relu and gelu.",
+        "There pre_norm=True puts the normed values in the place of the residual stream, and d_k, d_v are free: SourceEncoder does so.",
+        "Declined: pretrain_head=True (no forecast), an even kernel_size (an average shorter than the series), n_heads that does not "
+        "divide d_model, an act other than relu and gelu, a head_type of another name: the source cannot run any of them.",
     ),
 )
 block = part(

@@ -38,7 +38,7 @@ CARD = Card(
         "Keys have a bias, which the authors' fixed at zero.",
         "Without q/k norm the authors scale scores by 0.25/√K, not 1/√K: the converter has a part that does so (Scaled).",
         "The authors drop labels in eval mode too; here only the objective does.",
-        "The converter declines top_k above 1: it would have to draw from the source's own generator.",
+        "Declined: top_k above 1, since it would have to draw from the source's own generator.",
     ),
 )
 SIDES = (1, 2, 3, 5, 7)

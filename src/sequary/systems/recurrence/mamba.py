@@ -22,7 +22,8 @@ CARD = Card(
     notes=(
         "The recipe is small; SIZES holds the paper's. Embedding and head are not tied, as they are in the paper's models.",
         "B is discretised by Euler's rule (dt B), as in the authors' code; the paper's equation 4 has the zero-order hold.",
-        "Declined: complex A in selective_scan_ref; the paper's language models are real.",
+        "Declined: complex A in selective_scan_ref, since the paper's language models are real; hidden_act other than silu in "
+        "transformers' configuration.",
     ),
 )
 norm = part(RMSNorm, eps=1e-5)

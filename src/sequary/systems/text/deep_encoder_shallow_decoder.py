@@ -32,7 +32,7 @@ CARD = Card(
     notes=(
         "Parity is with Marian in transformers, a stand-in for the authors' fairseq model: the same post-norm transformer, whose "
         "position table, rounded to float32, the converter takes over. Marian counts source positions over padding too.",
-        "Declined: an activation other than relu, gelu, silu or swish.",
+        "Declined: an activation other than relu, gelu, silu or swish, which the released models have.",
     ),
 )
 words = Tied("words", part(Embedding, vocab=FromData("vocab")))

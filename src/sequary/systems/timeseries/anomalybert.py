@@ -29,6 +29,7 @@ CARD = Card(
         "The authors' repository states no licence; only its layout of weights is used, by the converter.",
         "There windows have exactly max_seq_len patches; here offsets beyond the table share its last entry.",
         "Chances and sizes of the four outliers are ours.",
+        "Declined: a positional_encoding of a name that the source does not know.",
     ),
 )
 block = part(

@@ -29,7 +29,8 @@ CARD = Card(
     notes=(
         "Each symbol of a pixel is predicted at once; the paper's split of channels into slices is left out.",
         "The package axial-attention (third-party) has the unmasked attention only; its image transformer has convolutions.",
-        "Declined: num_dimensions above 3; dim_index other than 1 of AxialImageTransformer, whose convolutions read axis 1.",
+        "Declined: num_dimensions above 3, which our grids have not; dim_index other than 1 of AxialImageTransformer, whose "
+        "convolutions read axis 1.",
     ),
 )
 rows, columns = part(AxialAttention, heads=8, axis=-1), part(MaskedAxialAttention, heads=8, axis=-2)

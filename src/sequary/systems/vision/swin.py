@@ -30,8 +30,9 @@ CARD = Card(
     params={"s": (5e7, "its ImageNet-1K models"), "b": (8.8e7, "its ImageNet-1K models")},
     notes=(
         "Grids that the window does not divide are filled up with cells that no one reads. transformers lets such cells take "
-        "part as keys, so the converter declines image sizes that need it; the authors' code refuses them.",
-        "Declined: patches that are not square (patch_size), hidden_act other than gelu in transformers' configuration.",
+        "part as keys.",
+        "Declined: a window_size that does not divide a stage's grid (the authors' code refuses it), patches that are not square "
+        "(patch_size), hidden_act other than gelu in transformers' configuration, image_size there that the patch does not divide.",
         "Stochastic depth is left out.",
     ),
 )
