@@ -37,8 +37,8 @@ CARD = Card(
         "The default is for 28 × 28 images, with a small autoencoder of our own in place of the authors' KL-16.",
         "The variance is learnt by the full variational term beside the squared error, as in the authors' code; its first step is a "
         "likelihood in bins of 2/255.",
-        "The converter declines what the source cannot do either: a cfg_schedule other than linear and constant, and ddimN where no "
-        "whole stride gives N steps.",
+        "Declined: a cfg_schedule other than linear and constant, and num_sampling_steps='ddimN' where no whole stride gives N steps: "
+        "the source cannot do either.",
     ),
 )
 GRID = (7, 7)
