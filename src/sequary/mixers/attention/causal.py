@@ -10,6 +10,7 @@ from sequary.core.state import State
 from sequary.mixers.attention.cache import Cache
 from sequary.mixers.attention.projection import FULL, QKV, Ranks, check_heads, join, linear
 from sequary.ops.attend import attend, weights
+from sequary.ops.causal_attend import causal_attend
 from sequary.ops.rotary import rotate
 
 
@@ -45,7 +46,7 @@ class CausalAttention(Recurrent):
         q, k = self._turn(q, k, ctx.position_ids(batch, length, x_BTD.device))
         sees = ctx.sees(batch, length, x_BTD.device, causal=True)
         ctx.tell("attention", lambda: weights(q, k, sees=sees, causal=sees is None))
-        mixed_BHTV = attend(q, k, v, sees=sees, causal=sees is None)
+        mixed_BHTV = causal_attend(q, k, v) if sees is None else attend(q, k, v, sees=sees)
         ctx.tell("heads", lambda: mixed_BHTV)
         return self.o(join(mixed_BHTV))
 
