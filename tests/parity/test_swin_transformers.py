@@ -39,12 +39,15 @@ def oracle(**changes: Any) -> Any:
         {},
         {"use_absolute_embeddings": True, "qkv_bias": False},
         {"image_size": 24, "window_size": 3, "depths": [2, 2, 2], "num_heads": [1, 2, 4]},
+        {"image_size": [16, 32], "depths": [1, 4], "mlp_ratio": 1.3, "num_channels": 1},
+        {"image_size": 20, "window_size": 5, "depths": [3], "num_heads": [4], "layer_norm_eps": 1e-3},
     ],
 )
 def test_hidden_states(changes: dict[str, Any]) -> None:
     theirs = oracle(**changes)
     side = changes.get("image_size", 32)
-    image = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+    sides = side if isinstance(side, list) else [side, side]
+    image = torch.randn(2, changes.get("num_channels", 3), *sides, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         wanted = theirs(image, output_hidden_states=True)
         config = theirs.config.to_dict()
@@ -59,4 +62,10 @@ def test_hidden_states(changes: dict[str, Any]) -> None:
 def test_windows_that_do_not_fit_are_declined() -> None:
     theirs = oracle(image_size=28)
     with pytest.raises(Declined, match="window_size=4: does not divide the grid"):
+        load("SwinModel", theirs.config.to_dict(), theirs.state_dict())
+
+
+def test_images_that_transformers_fills_up_are_declined() -> None:
+    theirs = oracle(image_size=17)
+    with pytest.raises(Declined, match="image_size=17: patch_size does not divide it"):
         load("SwinModel", theirs.config.to_dict(), theirs.state_dict())
