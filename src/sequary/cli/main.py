@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": "Which system serves these data, at what cost.",
     "fit": "Train one system.",
     "predict": "Forecasts from a saved model.",
+    "generate": "Images or text from a saved model.",
     "systems": "What is built; with --all everything that the catalogue lists.",
     "show": "One system: idea, equation, parts, how to use it.",
     "check": "Run the laws of a system or of a part of your own; its claim; recorded cases.",

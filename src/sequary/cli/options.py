@@ -33,7 +33,19 @@ FORMS = {
     "dry_run": Form("--dry-run", "Only the plan, its time and its memory."),
     "everything": Form("--all", "The whole catalogue, not only what is built."),
     "family": Form("--family", "All built systems of a theme or kind."),
+    "generate.check": Form(
+        "--check", "For --decode blockwise: whether stepwise decoding writes the same, and what it costs."
+    ),
+    "decode": Form("--decode", "Of a text: stepwise, blockwise or beam. [default: the recipe's, else stepwise]"),
+    "generate.label": Form("--class", "Of images, by name. [default: the classes in turn]", metavar="NAME"),
+    "generate.n": Form("--n", "Images (64) or bytes (500)."),
+    "generate.out": Form(
+        "--out", "Images: one .png picture, or .npz; a text: any file. [default: generated.png]", metavar="PATH"
+    ),
     "goldens": Form("--goldens", "Replay the authors' recorded cases in this folder.", metavar="FOLDER"),
+    "guidance": Form(
+        "--guidance", "Of images: how far towards the class; 1: not at all.", values.number("--guidance"), "X"
+    ),
     "has": Form("--has", "A word in the id, the title or an alias.", metavar="WORD"),
     "horizon": Form("--horizon", "Steps to forecast, which tables need; of a text, bytes scored after each origin."),
     "fit.horizon": Form("--horizon", "Steps to forecast. [default: one season, or 12]"),
@@ -49,6 +61,7 @@ FORMS = {
     "out": Form("--out", "Folder of the report.", metavar="PATH"),
     "fit.out": Form("--out", "Folder of the model. [default: SYSTEM-model]", metavar="PATH"),
     "predict.out": Form("--out", "File of the forecasts. [default: standard output]", metavar="PATH"),
+    "prompt": Form("--prompt", "What a text begins with. [default: a line end]", metavar="TEXT"),
     "record": Form("--record", "Write what was found into the results of the package."),
     "slow": Form("--slow", "Export and compile too."),
     "season": Form("--season", "Steps until the data repeat. [default: by their step; integer time: none]"),
@@ -60,6 +73,8 @@ FORMS = {
     "show.system": Form("SYSTEM", "An id or alias of `sequary systems`."),
     "systems": Form("--systems", "Ids, aliases or .py files.", values.some, "A,B,./MINE.PY"),
     "task": Form("--task", "What is compared: forecast, language … [default: told from the data]"),
+    "temperature": Form("--temperature", "0: always the likeliest.", values.number("--temperature"), "X"),
+    "top_k": Form("--top-k", "Only the likeliest so many symbols; 0: all."),
 }
 """By keyword; `command.keyword` where a command means it otherwise."""
 COLUMNS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -29,6 +29,18 @@ def whole(flag: str, text: str) -> int:
     if not number.is_integer():
         raise ValueError(f"{flag} {text}: a whole number is needed, such as {flag} 24")
     return int(number)
+
+
+def number(flag: str) -> Callable[[str], float]:
+    """Of words such as `0.8`, as a float."""
+
+    def parse(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"{flag} {text}: a number is needed, such as {flag} 0.8") from None
+
+    return parse
 
 
 def shares(text: str) -> tuple[float, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from sequary.core.contracts import Model
 from sequary.core.part import Part, Unfilled
 from sequary.core.recipe import Recipe
 from sequary.train import manifest
@@ -17,6 +18,9 @@ from sequary.train.loop import Trained, fit
 from sequary.train.manifest import Chosen
 from sequary.train.seeds import derive, forked
 from sequary.train.source import Source
+
+Between = Callable[[Model, Source, Source | None], tuple[Source, Source | None]]
+"""(the model as a stage left it, what that stage learnt from, its validation) -> the same of the next stage."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ def learn(
     folder: Path | None,
     device: str,
     chosen: Chosen | None,
+    between: Between | None = None,
 ) -> tuple[Trained, Record]:
     """Fresh weights from `seed`, and the stages of the recipe one after the other, each on the user's data.
 
@@ -78,6 +83,7 @@ def learn(
         steps: of the last stage; those before keep their ratio to it. It goes before `seconds`, both before the stages' own.
         seconds: of all stages, shared in the ratio of their steps.
         chosen: precision, batch and form for every stage, and the steps of the last one.
+        between: called after every stage but the last; None: all learn from the same.
     """
     if not recipe.stages or any(stage.data is not None for stage in recipe.stages):
         raise ValueError(
@@ -91,6 +97,8 @@ def learn(
         model = recipe.build()
     record, trained = None, None
     for number, stage in enumerate(recipe.stages):
+        if number and between is not None:
+            source, validation = between(model, source, validation)
         if wanted is not None:
             count = max(1, round(wanted * stage.train.steps / last))
             stage = dataclasses.replace(stage, train=dataclasses.replace(stage.train, steps=count))

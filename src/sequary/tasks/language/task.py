@@ -1,4 +1,4 @@
-"""Language modelling as a task: a text in, a model that scores bytes out."""
+"""Language modelling as a task: a text in, a model that scores bytes, and writes them, out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from sequary.data.texts import Bytes, is_text, read_text
 from sequary.tasks import task
 from sequary.tasks.language.contract import Contract
 from sequary.tasks.language.fitted import Fitted
+from sequary.tasks.language.generation import Checked, Written, check, write
 from sequary.tasks.language.train import refuses, train
+from sequary.tasks.sampling import Sampling
 from sequary.tasks.task import Asked, Tell
 
 __all__ = ["CONTRACT", "DATA", "SAVED", "fit", "reads", "refuses", "reopen"]
@@ -18,12 +20,30 @@ CONTRACT = Contract
 
 
 class Saved(task.Saved):
-    verbs = ("bits_per_byte(data)",)
+    verbs = ("bits_per_byte(data)", "generate(prompt, n)")
     fitted: Fitted
 
     def bits_per_byte(self, data: Bytes, after: Bytes | None = None) -> float:
         """What each byte of `data` costs on average, read after `after`."""
         return self.fitted.bits_per_byte(data, after)
+
+    def generate(
+        self,
+        prompt: str | bytes,
+        n: int = 500,
+        *,
+        decode: str | None = None,
+        seed: int = 0,
+        temperature: float | None = None,
+        top_k: int | None = None,
+    ) -> Written:
+        """`n` bytes after the prompt. `decode`: stepwise, blockwise or beam; None: as the recipe says, else stepwise."""
+        sampling = Sampling(temperature=temperature, top_k=top_k)
+        return write(self.fitted, prompt, n, decode=decode, seed=seed, sampling=sampling)
+
+    def check(self, written: Written) -> Checked:
+        """A text written in blocks against what is written stepwise: equal, in how many calls and seconds."""
+        return check(self.fitted, written)
 
 
 SAVED = Saved
