@@ -24,7 +24,17 @@ CARD = Card(
 )
 RECIPE = MAMBA.but(probes=(HiddenAttention(),))
 CLAIM = Claim(
-    "the matrix read from a Mamba layer, times its input, is its output, and points at the token that the answer needs",
-    experiment="exactness",
-    settings={"tolerance": 1e-9, "task": "induction"},
-)
+    "the matrix read from a Mamba layer, times its input, is its output; where one symbol is to be copied it puts more weight on "
+    "it than equal weights, the input's norms or an untrained layer do",
+    experiment="hidden_matrix",
+    against="the best of equal weights, input norms and the untrained layer",
+    metric="mass",
+    better="higher",
+    settings={
+        "train": {
+            "dim": 32, "model__backbone__depth": 1,
+            "stages__0__train__steps": 800, "stages__0__train__batch": 32, "stages__0__train__lr": 5e-3,
+        },
+        "length": 32, "symbols": 16, "taps": 4, "tested": 256, "tolerance": 1e-9, "seeds": 5,
+    },
+)  # fmt: skip

@@ -46,9 +46,19 @@ RECIPE = Recipe(
     tiny=(("dim", 32), ("model__backbone__depth", 2)),
 )
 CLAIM = Claim(
-    "greedy output, symbol for symbol, in fewer model calls",
-    experiment="exactness",
+    "greedy output, symbol for symbol, in fewer model calls than one a symbol",
+    experiment="blockwise_exactness",
     against="gpt",
     metric="calls_per_symbol",
-    settings={"heads": 4, "symbols": 2000},
-)
+    settings={
+        "train": {
+            "dim": 128, "model__backbone__depth": 2,
+            "stages__0__train__steps": 800, "stages__0__train__lr": 2e-3, "stages__0__train__warmup": 0.1,
+        },
+        "context": 64, "judged": 20_000, "prompts": 20, "new": 100,
+        "live": {
+            "train": {"dim": 64, "model__backbone__depth": 2, "stages__0__train__steps": 200, "stages__0__train__lr": 4e-3},
+            "judged": 2000, "prompts": 5,
+        },
+    },
+)  # fmt: skip
