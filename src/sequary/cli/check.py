@@ -122,10 +122,14 @@ def claims(slug: str, *, as_json: bool) -> int:
         print(json.dumps({"id": slug, "live": found, "recorded": recorded, "agrees": not opposite}))
         return int(opposite)
     numbers = found["numbers"]
+    floor = f" (floor {numbers['floor']:.4g})" if "floor" in numbers else ""
     print(f"claim: {found['text']}")
     print(
         f"live, {found['seeds']} seeds: {found['verdict']}; {numbers['metric']} {numbers['system']:.4g} against {numbers['baseline']:.4g}"
-        f" (floor {numbers['floor']:.4g}), gain {numbers['gain']:.4g}, 95 % interval {numbers['low']:.4g} to {numbers['high']:.4g}"
+        f"{floor}, gain {numbers['gain']:.4g}, 95 % interval {numbers['low']:.4g} to {numbers['high']:.4g}"
     )
+    for trial in found["trials"]:
+        if trial["broken"]:
+            print(f"seed {trial['seed']}: {trial['broken']}")
     print(f"recorded: {recorded['verdict']}, {recorded['measured']}" if recorded else "recorded: nothing yet")
     return int(opposite)

@@ -72,7 +72,6 @@ CLAIM = Claim(
         "context": 56,
         "horizon": 14,
         "steps": 3000,
-        # 600 steps left one seed of five on the plateau that both networks cross before they find the covariates that matter
         "train": {"stages__0__train__steps": 1500, "stages__0__train__evaluate_every": 125},
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
         "seeds": 5,
