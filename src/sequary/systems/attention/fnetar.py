@@ -28,6 +28,29 @@ RECIPE = language_model(dim=256, depth=6, blocks=(attention, fourier))
 CLAIM = Claim(
     "mixing half of the layers by a fixed causal Fourier transform is better than not mixing them at all",
     experiment="language",
+    against="Identity for CausalFourier",
     metric="bits",
-    settings={"text": "shakespeare", "twin": "Identity for CausalFourier", "bound": "CausalAttention everywhere"},
+    margin=0.005,
+    settings={
+        "context": 128,
+        "judged": 50_000,
+        "seeds": 3,
+        "train": {
+            "dim": 128,
+            "model__backbone__depth": 4,
+            "stages__0__train__steps": 800,
+            "stages__0__train__batch": 8,
+        },
+        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "live": {
+            "judged": 10_000,
+            "train": {
+                "dim": 128,
+                "model__backbone__depth": 4,
+                "stages__0__train__steps": 150,
+                "stages__0__train__batch": 8,
+            },
+            "grid": {"stages__0__train__lr": (3e-3,)},
+        },
+    },
 )

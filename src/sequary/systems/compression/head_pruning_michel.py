@@ -33,5 +33,17 @@ CLAIM = Claim(
     experiment="edit_order",
     against="random heads",
     metric="loss_increase",
-    settings={"data": "shakespeare", "share": 0.5},
+    settings={
+        "share": 0.5,
+        "draws": 8,
+        "context": 64,
+        "calibration": 64,
+        "judged": 50_000,
+        "seeds": 5,
+        "train": {"stages__0__train__steps": 1000, "stages__0__train__batch": 16, "stages__0__train__lr": 3e-3},
+        "live": {
+            "judged": 10_000,
+            "train": {"stages__0__train__steps": 400, "stages__0__train__batch": 16, "stages__0__train__lr": 3e-3},
+        },
+    },
 )

@@ -32,5 +32,17 @@ CLAIM = Claim(
     experiment="edit_order",
     against="plain SVD",
     metric="loss_increase",
-    settings={"data": "shakespeare", "keep": 0.5},
+    margin=0.02,
+    settings={
+        "keep": 0.5,
+        "context": 64,
+        "calibration": 64,
+        "judged": 50_000,
+        "seeds": 5,
+        "train": {"stages__0__train__steps": 1000, "stages__0__train__batch": 16, "stages__0__train__lr": 3e-3},
+        "live": {
+            "judged": 10_000,
+            "train": {"stages__0__train__steps": 250, "stages__0__train__batch": 16, "stages__0__train__lr": 3e-3},
+        },
+    },
 )

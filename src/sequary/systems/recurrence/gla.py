@@ -32,10 +32,36 @@ SIZES = {
     "1.3b": {"dim": 2048, "model__backbone__depth": 24},
 }
 CLAIM = Claim(
-    "gates that the input sets recall more than a fixed decay at equal state",
+    "gates that the input sets recall more than a fixed decay at equal state, in a host with short convolutions",
     experiment="recall",
     against="retention",
     metric="accuracy",
     better="higher",
-    settings={"pairs": 8, "length": 64},
+    margin=0.02,
+    settings={
+        "pairs": 8,
+        "length": 48,
+        "keys": 32,
+        "values": 16,
+        "seeds": 5,
+        "train": {
+            "dim": 32,
+            "model__backbone__depth": 2,
+            "model__backbone__blocks__0__parts__0__heads": 1,
+            "stages__0__train__steps": 1500,
+            "stages__0__train__batch": 64,
+        },
+        "baseline": {"model__backbone__blocks__0__parts__1__hidden": 96},
+        "grid": {"stages__0__train__lr": (2.5e-3, 5e-3, 1e-2)},
+        "live": {
+            "train": {
+                "dim": 32,
+                "model__backbone__depth": 2,
+                "model__backbone__blocks__0__parts__0__heads": 1,
+                "stages__0__train__steps": 500,
+                "stages__0__train__batch": 64,
+            },
+            "grid": {"stages__0__train__lr": (1e-2,)},
+        },
+    },
 )
