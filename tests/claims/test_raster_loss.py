@@ -51,7 +51,7 @@ def test_a_trial_judges_all_arms_in_raster_order(claim: Claim) -> None:
     assert trial.baseline == min(trial.also.values())
     assert len({trial.system, *trial.also.values()}) == 3
     assert all(map(math.isfinite, (trial.system, trial.baseline, trial.floor or math.nan)))
-    vocab = 256
+    vocab = 128
     assert trial.floor is not None
     assert trial.floor < math.log(vocab)
 

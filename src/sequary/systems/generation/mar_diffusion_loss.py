@@ -44,17 +44,19 @@ CARD = Card(
     ),
 )
 GRID = (7, 7)
-TRAIN = Train(steps=3000, batch=64, lr=1e-3, warmup=0.05, ema=0.999)
+TOKENIZER = Train(steps=1200, batch=32, lr=2e-3)
+PRIOR = Train(steps=1500, batch=64, lr=2e-3, warmup=0.05, ema=0.99)
 NORM = part(LayerNorm, eps=1e-6)
 NOISE = Gaussian(1000, LinearBetas())
 order = Masked(iterations=16)
 block = part(PreNorm, parts=(part(Attention, heads=4, dropout=0.1), part(MLP, dropout=0.1)), norm=NORM)
-half = part(Stack, depth=4, blocks=(block,), norm=NORM)
+coder = part(ConvCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 2))
+half = part(Stack, depth=3, blocks=(block,), norm=NORM)
 RECIPE = Recipe(
-    dim=128,
+    dim=96,
     model=part(
         Tokenized,
-        tokenizer=part(ImageVAE, code=4, grid=GRID, coder=part(ConvCoder, channels=FromData("channels"))),
+        tokenizer=part(ImageVAE, code=4, grid=GRID, coder=coder),
         prior=part(
             MaskedLatents,
             classes=FromData("classes"),
@@ -63,14 +65,12 @@ RECIPE = Recipe(
             buffer=8,
             encoder=half,
             decoder=half,
-            head=part(Diffusion, channels=4, width=128, depth=3, noise=NOISE),
+            head=part(Diffusion, channels=4, width=96, depth=3, noise=NOISE, calls=50),
         ),
     ),
     stages=(
-        Stage(
-            name="tokenizer", objective=Reconstruct(), train=Train(steps=2000, batch=64, lr=1e-3), learns="tokenizer"
-        ),
-        Stage(name="prior", objective=MaskedLatentTokens(grid=GRID, order=order), train=TRAIN, learns="prior"),
+        Stage(name="tokenizer", objective=Reconstruct(), train=TOKENIZER, learns="tokenizer"),
+        Stage(name="prior", objective=MaskedLatentTokens(grid=GRID, order=order), train=PRIOR, learns="prior"),
     ),
     decode=MaskedGroups(grid=GRID, order=order, guidance=Growing(3.0)),
     tiny=(
@@ -81,10 +81,10 @@ RECIPE = Recipe(
         *(("model__tokenizer__grid", (3, 3)), ("stages__1__objective__grid", (3, 3)), ("decode__grid", (3, 3))),
     ),
 )
-coder = part(ConvCoder, channels=3, width=128, multiples=(1, 1, 2, 2, 4), blocks=2, groups=32)
+large = part(ConvCoder, channels=3, width=128, multiples=(1, 1, 2, 2, 4), blocks=2, groups=32)
 SIZES = {
     size: {
-        "model__tokenizer": part(ImageVAE, code=16, grid=(16, 16), coder=coder),
+        "model__tokenizer": part(ImageVAE, code=16, grid=(16, 16), coder=large),
         "dim": dim,
         "model__prior__channels": 16,
         "model__prior__cells": 256,

@@ -42,30 +42,31 @@ CARD = Card(
     ),
 )
 GRID = (7, 7)
-TRAIN = Train(steps=3000, batch=64, lr=1e-3, warmup=0.05)
+VOCAB = 128
+TOKENIZER = Train(steps=1500, batch=32, lr=2e-3)
+PRIOR = Train(steps=2000, batch=64, lr=2e-3, warmup=0.05)
+coder = part(PoolCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 4))
 order = Permuted(start=0.5, stop=0.75)
 block = part(
     AdaLN, parts=(part(NormedAttention, heads=4, normal=part(Normed)), part(MLP)), norm=part(LayerNorm, eps=1e-6)
 )
 RECIPE = Recipe(
-    dim=128,
+    dim=96,
     model=part(
         Tokenized,
-        tokenizer=part(VQ, vocab=256, code=16, grid=GRID, coder=part(PoolCoder, channels=FromData("channels"))),
+        tokenizer=part(VQ, vocab=VOCAB, code=16, grid=GRID, coder=coder),
         prior=part(
             PermutedCodes,
             classes=FromData("classes"),
-            vocab=256,
+            vocab=VOCAB,
             cells=GRID[0] * GRID[1],
-            backbone=part(Stack, depth=6, blocks=(block,)),
-            head=part(Categorical, vocab=256, bias=True),
+            backbone=part(Stack, depth=4, blocks=(block,)),
+            head=part(Categorical, vocab=VOCAB, bias=True),
         ),
     ),
     stages=(
-        Stage(
-            name="tokenizer", objective=Reconstruct(), train=Train(steps=2000, batch=64, lr=1e-3), learns="tokenizer"
-        ),
-        Stage(name="prior", objective=PermutedTokens(grid=GRID, order=order), train=TRAIN, learns="prior"),
+        Stage(name="tokenizer", objective=Reconstruct(), train=TOKENIZER, learns="tokenizer"),
+        Stage(name="prior", objective=PermutedTokens(grid=GRID, order=order), train=PRIOR, learns="prior"),
     ),
     decode=CodeByCode(grid=GRID, order=order),
     tiny=(
@@ -74,10 +75,10 @@ RECIPE = Recipe(
         *(("model__tokenizer__grid", (3, 3)), ("stages__1__objective__grid", (3, 3)), ("decode__grid", (3, 3))),
     ),
 )
-coder = part(PoolCoder, channels=3, width=128, multiples=(1, 1, 2, 2, 4), blocks=2, block=part(Kept, groups=32))
+large = part(PoolCoder, channels=3, width=128, multiples=(1, 1, 2, 2, 4), blocks=2, block=part(Kept, groups=32))
 SIZES = {
     size: {
-        "model__tokenizer": part(VQ, vocab=1024, code=256, grid=(16, 16), coder=coder),
+        "model__tokenizer": part(VQ, vocab=1024, code=256, grid=(16, 16), coder=large),
         "dim": dim,
         "model__prior__vocab": 1024,
         "model__prior__cells": 256,
@@ -102,8 +103,13 @@ CLAIM = Claim(
     against="raster-codes",
     metric="nats",
     settings={
-        "system": {"dim": 48, "model__prior__backbone__depth": 3, "stages__1__train__steps": 2500},
-        "rows": 3000,
+        "system": {
+            "dim": 48,
+            "model__prior__backbone__depth": 3,
+            "stages__0__train__steps": 600,
+            "stages__1__train__steps": 1500,
+        },
+        "rows": 2000,
         "rates": (1e-3, 3e-3),
         "live": {
             "system": {

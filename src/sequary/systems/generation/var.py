@@ -41,31 +41,29 @@ CARD = Card(
         "Declined: top_k above 1, since it would have to draw from the source's own generator.",
     ),
 )
-SIDES = (1, 2, 3, 5, 7)
+SIDES = (1, 2, 4, 7)
+VOCAB = 128
+TOKENIZER = Train(steps=1500, batch=32, lr=2e-3)
+PRIOR = Train(steps=1500, batch=64, lr=2e-3, warmup=0.05)
+coder = part(ConvCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 2))
 block = part(AdaLN, parts=(part(NormedAttention, heads=4, normal=part(Unit)), part(TanhMLP)))
 RECIPE = Recipe(
-    dim=128,
+    dim=96,
     model=part(
         Tokenized,
-        tokenizer=part(
-            MultiScaleVQ, vocab=256, code=16, scales=SIDES, coder=part(ConvCoder, channels=FromData("channels"))
-        ),
+        tokenizer=part(MultiScaleVQ, vocab=VOCAB, code=16, scales=SIDES, coder=coder),
         prior=part(
             NextScale,
             classes=FromData("classes"),
             code=16,
             order=Scales(SIDES),
-            backbone=part(Stack, depth=6, blocks=(block,)),
-            head=part(Categorical, vocab=256, bias=True),
+            backbone=part(Stack, depth=4, blocks=(block,)),
+            head=part(Categorical, vocab=VOCAB, bias=True),
         ),
     ),
     stages=(
-        Stage(
-            name="tokenizer", objective=Reconstruct(), train=Train(steps=2000, batch=64, lr=1e-3), learns="tokenizer"
-        ),
-        Stage(
-            name="prior", objective=NextGroup(), train=Train(steps=3000, batch=64, lr=1e-3, warmup=0.05), learns="prior"
-        ),
+        Stage(name="tokenizer", objective=Reconstruct(), train=TOKENIZER, learns="tokenizer"),
+        Stage(name="prior", objective=NextGroup(), train=PRIOR, learns="prior"),
     ),
     decode=ScaleByScale(choice=Drawn(top_k=100, top_p=0.95), guidance=Growing(2.5)),
     tiny=(
@@ -75,8 +73,8 @@ RECIPE = Recipe(
     ),
 )
 PAPER = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
-coder = part(ConvCoder, channels=3, width=160, multiples=(1, 1, 2, 2, 4), blocks=2, groups=32)
-tokenizer = part(MultiScaleVQ, vocab=4096, code=32, scales=PAPER, coder=coder)
+large = part(ConvCoder, channels=3, width=160, multiples=(1, 1, 2, 2, 4), blocks=2, groups=32)
+tokenizer = part(MultiScaleVQ, vocab=4096, code=32, scales=PAPER, coder=large)
 SIZES = {
     f"d{depth}": {
         "dim": 64 * depth,
@@ -89,10 +87,19 @@ SIZES = {
     }
     for depth in (16, 20, 24, 30)
 }
+SMALL = {"dim": 64, "stages__0__train__steps": 600, "stages__1__train__steps": 700}
+LIVE = {"dim": 32, "model__prior__backbone__depth": 2, "stages__0__train__steps": 100, "stages__1__train__steps": 100}
 CLAIM = Claim(
     "predicting the next scale whole makes better images than raster next-token prediction at equal training time, in K calls instead of T",
     experiment="sample_quality",
     against="raster-codes",
     metric="frechet",
-    settings={"data": "digits", "vocab": 256},
+    settings={
+        "system": SMALL,
+        "twin": SMALL,
+        "rates": (1e-3, 3e-3),
+        "guidance": (1.0, 1.5, 2.5),
+        "samples": 500,
+        "live": {"system": LIVE, "twin": LIVE, "rates": (3e-3,), "guidance": (1.5,), "samples": 200},
+    },
 )

@@ -32,29 +32,30 @@ CARD = Card(
 )
 GRID = (7, 7)
 RASTER = Permuted(start=0.0, stop=0.0)
-TRAIN = Train(steps=3000, batch=64, lr=1e-3, warmup=0.05)
+VOCAB = 128
+TOKENIZER = Train(steps=1500, batch=32, lr=2e-3)
+PRIOR = Train(steps=2000, batch=64, lr=2e-3, warmup=0.05)
+coder = part(PoolCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 4))
 block = part(
     AdaLN, parts=(part(NormedAttention, heads=4, normal=part(Normed)), part(MLP)), norm=part(LayerNorm, eps=1e-6)
 )
 RECIPE = Recipe(
-    dim=128,
+    dim=96,
     model=part(
         Tokenized,
-        tokenizer=part(VQ, vocab=256, code=16, grid=GRID, coder=part(PoolCoder, channels=FromData("channels"))),
+        tokenizer=part(VQ, vocab=VOCAB, code=16, grid=GRID, coder=coder),
         prior=part(
             PermutedCodes,
             classes=FromData("classes"),
-            vocab=256,
+            vocab=VOCAB,
             cells=GRID[0] * GRID[1],
-            backbone=part(Stack, depth=6, blocks=(block,)),
-            head=part(Categorical, vocab=256, bias=True),
+            backbone=part(Stack, depth=4, blocks=(block,)),
+            head=part(Categorical, vocab=VOCAB, bias=True),
         ),
     ),
     stages=(
-        Stage(
-            name="tokenizer", objective=Reconstruct(), train=Train(steps=2000, batch=64, lr=1e-3), learns="tokenizer"
-        ),
-        Stage(name="prior", objective=PermutedTokens(grid=GRID, order=RASTER), train=TRAIN, learns="prior"),
+        Stage(name="tokenizer", objective=Reconstruct(), train=TOKENIZER, learns="tokenizer"),
+        Stage(name="prior", objective=PermutedTokens(grid=GRID, order=RASTER), train=PRIOR, learns="prior"),
     ),
     decode=CodeByCode(grid=GRID, order=RASTER, choice=Drawn(), guidance=Growing(2.0)),
     tiny=(
