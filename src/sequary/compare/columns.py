@@ -11,7 +11,17 @@ from collections.abc import Sequence
 
 from sequary.compare.board import Board, Candidate
 
-NAMES = {"mase": "MASE", "mae": "MAE", "mse": "MSE", "rmse": "RMSE", "crps": "CRPS", "bits_per_byte": "bits per byte"}
+NAMES = {
+    "mase": "MASE",
+    "mae": "MAE",
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "crps": "CRPS",
+    "bits_per_byte": "bits per byte",
+    "frechet": "Fréchet distance",
+    "times_real": "× real images",
+    "wrong_class": "wrong class",
+}
 _VERDICTS = {"better": "worse", "tie": "tie", "too little data to separate": "too little data"}
 
 
