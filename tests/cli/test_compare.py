@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sequary.cli.main import main
-from tests.compare.tables import monthly
+from tests.compare.tables import monthly, own
 
 
 @pytest.fixture(name="table")
@@ -43,6 +48,69 @@ def test_dry_run_of_steps(table: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "time: without limit" in said
     assert main([*words, "--budget", "50steps"]) == 0
     assert "settings 1 at" in capsys.readouterr().out
+
+
+def test_dry_run_reads_well(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = own(tmp_path, "unbound.py", "pass", horizon="weather")
+    systems = f"nlinear,patchtst,{broken}"
+    words = ["compare", str(table), "--horizon", "1", "--systems", systems, "--seeds", "1", "--dry-run"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "1 step apart" in said
+    assert "gradient-boosting: rival, 1 run sized" in said
+    assert "parameters, less than 1 MB; settings" in said
+    assert "then 1 seed; tries" in said
+    assert not re.search(r"\b1 (runs|seeds|steps|cores|candidates)\b", said)
+    assert not re.search(r"\d\.\d{6}", said)
+    assert f"{broken}: cannot be built: ValueError: " in said
+    assert "weather, which a panel does not tell" in said
+
+
+@pytest.mark.parametrize("flag", [(), ("--dry-run",)])
+def test_a_folder_of_other_files_is_no_output(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: tuple[str, ...]
+) -> None:
+    assert main(["compare", str(table), "--horizon", "6", "--out", str(tmp_path), *flag]) == 3
+    said = capsys.readouterr()
+    assert (
+        said.err
+        == f"sequary: {tmp_path} cannot be written: it is a folder that holds something else; choose another place\n"
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_no_room_loses_nothing_and_the_same_command_continues(table: Path, tmp_path: Path) -> None:
+    """Under a limit of the size of files, as where a disk is full; tighter first, then in the midst of the runs."""
+    out = tmp_path / "out"
+    words = ["compare", str(table), "--horizon", "6", "--budget", "8steps", "--systems", "nlinear", "--seeds", "1"]
+
+    def run(limit: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sequary.cli.main", *words, "--out", str(out)]
+        return subprocess.run(
+            command,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)),
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    for limit in (100, 3500):
+        found = run(limit)
+        assert found.returncode == 3, found.stderr
+        assert found.stderr.splitlines()[-1] == (
+            f"sequary: {out} cannot be written: it would exceed the file size limit; raise the limit (ulimit -f), or "
+            "choose another place"
+        )
+        assert "Traceback" not in found.stderr
+        assert not list(out.rglob(".*.tmp"))
+    done = list((out / "work").glob("*/*.json"))
+    assert done
+    found = run(resource.RLIM_INFINITY)
+    assert found.returncode == 0, found.stderr
+    assert f"continues a comparison that was stopped: {len(done)} runs are done" in found.stderr
+    board = json.loads((out / "board.json").read_text())
+    assert next(c["status"] for c in board["candidates"] if c["id"] == "nlinear") == "ok"
 
 
 def test_json_is_the_board_and_nothing_else(

@@ -125,7 +125,7 @@ def forecast_board(series_count: int = 40, plot_count: int = 9) -> Board:
         Pair(
             best="patchtst",
             other=row[0],
-            test="Diebold-Mariano, Wilcoxon",
+            test="Wilcoxon",
             pairs=series_count * 8,
             p=p,
             verdict="better" if p < 0.05 else "tie",

@@ -20,8 +20,8 @@ def monthly(rows: int = 200, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame({"ds": ds, "y": y})
 
 
-def own(folder: Path, name: str, head: str) -> str:
-    """A user's system file: DLinear with another head."""
+def own(folder: Path, name: str, head: str, *, horizon: str = "horizon") -> str:
+    """A user's system file: DLinear with another head, whose horizon is what the data call `horizon`."""
     path = folder / name
     path.write_text(
         f"""
@@ -51,7 +51,7 @@ class Mine(Head):
         return self(hidden)
 
 
-RECIPE = BASE.but(model__head=part(Mine, horizon=FromData("horizon")))
+RECIPE = BASE.but(model__head=part(Mine, horizon=FromData("{horizon}")))
 TUNE = {{"stages__0__train__lr": (1e-3,)}}
 """
     )

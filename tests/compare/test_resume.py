@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from sequary.compare.ask import Ask
+from sequary.compare.footprint import Footprint
 from sequary.compare.run import compare, conduct
 from sequary.compare.store import Store
-from tests.compare.sleepers import Sleeper, prepared
+from tests.compare.sleepers import Sleeper, SleepTask, prepared
 from tests.compare.tables import monthly
 
 ASKED = {"horizon": 6, "budget": "100steps", "systems": ["dlinear"], "seeds": 1}
@@ -94,6 +96,31 @@ def test_other_arguments_start_afresh_and_say_which(tmp_path: Path) -> None:
     assert "other data" in note
     assert "horizon 24, now 48" in note
     assert other.plan() is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Heavy(SleepTask):
+    """One of its candidates does not fit into memory as long as a file is there."""
+
+    def footprint(self, entrant: Sleeper, ask: Ask) -> Footprint:
+        full = entrant.id == "heavy" and self.trace.with_name("full").exists()
+        return Footprint(1, 1e12 if full else 1.0)
+
+
+def test_what_was_refused_is_decided_anew(tmp_path: Path) -> None:
+    ready = prepared(tmp_path / "out", [Sleeper("a", 0.0), Sleeper("heavy", 0.0)], steps=8, seeds=1)
+    ready = dataclasses.replace(ready, task=Heavy(tmp_path / "trace"))
+    (tmp_path / "full").touch()
+    assert {c.id: c.status for c in conduct(ready).candidates} == {"a": "ok", "heavy": "too large"}
+    again = Watcher([])
+    conduct(ready, again)  # it still is
+    assert "replays the plan" in again.said[0]
+    (tmp_path / "full").unlink()
+    freed = Watcher([])
+    board = conduct(ready, freed)
+    assert freed.said[0] == "heavy: refused by the plan of an earlier run, but not now: all is planned anew"
+    assert {c.id: c.status for c in board.candidates} == {"a": "ok", "heavy": "ok"}
+    assert not board.manifest["replayed"]
 
 
 def test_finished_runs_are_not_run_again(tmp_path: Path) -> None:

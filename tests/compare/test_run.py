@@ -6,31 +6,27 @@ Their budget is in steps: what is run does not depend on how fast the machine is
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-import torch
 
 import sequary
-from sequary.compare import worker
 from sequary.compare.ask import Ask
-from sequary.compare.backtest import Outcome
 from sequary.compare.board import Board, Candidate
 from sequary.compare.options import BadArgument, roles
 from sequary.compare.report import json_text
-from sequary.compare.run import compare
-from sequary.compare.worker import Job
+from sequary.compare.run import compare, conduct
+from sequary.compare.systems import select
 from sequary.core.catalogue import UnknownSystem
 from sequary.core.files import OutputError
 from sequary.data.errors import DataError
 from sequary.data.roles import Columns
-from tests.compare.sleepers import Sleeper, SleepTask
+from tests.compare.sleepers import Sleeper, SleepTask, prepared
 from tests.compare.tables import monthly, own
 
 FRAME, SMALL = monthly(), monthly(110)
@@ -44,6 +40,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
         own(folder, "mine.py", "pass"),
         own(folder, "raises.py", "raise RuntimeError('no such thing')"),
         own(folder, "dies.py", "os.kill(os.getpid(), 9)"),
+        own(folder, "unbound.py", "pass", horizon="weather"),
         own(folder, "nan.py", "return self.map(hidden[:, :, 0]).transpose(1, 2) / (0.0 if not self.training else 1.0)"),
     ]
     out = folder / "out"
@@ -70,14 +67,15 @@ def test_a_users_own_file_works_in_a_worker(made: tuple[Board, Path]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("raises.py", "RuntimeError: no such thing (raises.py, line"), ("dies.py", "killed by signal 9"), ("nan.py", "")],
+    [("raises.py", "RuntimeError: no such thing (raises.py, line"), ("dies.py", "killed by signal 9"), ("nan.py", "")]
+    + [("unbound.py", "weather, which a panel does not tell")],
 )
 def test_a_crash_is_reported_and_stops_nobody(made: tuple[Board, Path], name: str, words: str) -> None:
     broken = of(made[0], name)
     assert broken.status == "crashed"
     assert words in (broken.error or "")
     assert broken.metrics == {}
-    assert broken in made[0].candidates[-3:]
+    assert broken in made[0].candidates[-4:]
 
 
 def test_numbers_hang_together(made: tuple[Board, Path]) -> None:
@@ -141,6 +139,30 @@ def test_limits_are_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "--max-params is 200" in (of(board, "dlinear").error or "")
 
 
+def test_a_system_takes_part_once_however_often_it_is_named() -> None:
+    ids = [name for name, _ in select(["dlinear", "ltsf-linear", "nlinear"], None, task="forecast", default=())]
+    assert ids == ["dlinear", "nlinear"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Peeks(SleepTask):
+    """One of its candidates sees the future."""
+
+    def probe(self, entrant: Sleeper, ask: Ask) -> list[float]:
+        return [0.0, 0.25, 0.0] if entrant.id == "peeks" else [0.0] * 3
+
+
+def test_a_candidate_whose_forecasts_move_says_so_and_cannot_win(tmp_path: Path) -> None:
+    ready = prepared(tmp_path / "out", [Sleeper("peeks", 0.0), Sleeper("honest", 0.0)], steps=8, seeds=1)
+    board = conduct(dataclasses.replace(ready, task=Peeks(tmp_path / "trace")))
+    assert [c.id for c in board.candidates] == ["honest", "peeks"]
+    peeks = of(board, "peeks")
+    assert (peeks.status, peeks.metrics) == ("leak", {})
+    assert "move by up to 0.25" in (peeks.error or "")
+    assert board.manifest["refit"]["candidate"] == "honest"
+    assert board.leak.max_shift == 0.25
+
+
 def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     from sequary.compare import footprint, measure
     from sequary.compare.folds import make
@@ -160,30 +182,6 @@ def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPa
     found = measure.measured(task, entrant, ask, measure.Limits())
     assert found["refused"][0] == "too large"
     assert "1 MB are free" in found["refused"][1]
-
-
-class Normed(SleepTask):
-    """Does what an RMS norm does under autocast, of which torch warns."""
-
-    def run(self, entrant: Sleeper, role: str, ask: Ask, drawn: Sequence[str] = ()) -> Outcome:
-        torch.rms_norm(torch.ones(2, 8, dtype=torch.bfloat16), (8,), torch.ones(8))
-        return super().run(entrant, role, ask, drawn)
-
-
-def test_a_worker_is_silent_about_a_slower_norm(tmp_path: Path) -> None:
-    task, sleeper, ask = Normed(tmp_path / "trace"), Sleeper("a", 0.0), Ask(horizon=1, steps=8)
-    job = Job(candidate="a", entrant=sleeper, run="seed0", action="trial", ask=ask, file=tmp_path / "seed0.json")
-    torch.set_warn_always(True)
-    try:
-        with pytest.warns(UserWarning, match="Mismatch dtype between input and weight"):
-            task.run(sleeper, "board", ask)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            worker.main(task, job)
-    finally:
-        torch.set_warn_always(False)
-    assert json.loads(job.file.read_text())["score"] == 0.0
-    assert caught == []
 
 
 @pytest.mark.parametrize(
@@ -245,6 +243,16 @@ def test_what_only_tables_have_is_refused_for_a_text(tmp_path: Path, change: dic
     (tmp_path / "a.txt").write_text("to be or not to be, that is the question. " * 50)
     with pytest.raises(BadArgument, match="is a text: it has no columns and no season"):
         compare(tmp_path / "a.txt", out=tmp_path / "out", **change)
+
+
+def test_a_folder_of_other_files_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.tex").write_text("mine")
+    with pytest.raises(OutputError, match="holds something else"):
+        compare(FRAME, horizon=6, systems=["dlinear"], out=tmp_path)
+    with pytest.raises(OutputError, match="holds something else"):  # whoever comes by another way
+        conduct(prepared(tmp_path, [Sleeper("a", 0.0)], steps=8))
+    assert (tmp_path / "work" / "thesis.tex").read_text() == "mine"
 
 
 def test_an_output_whose_parent_is_a_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,28 @@ def test_bfloat16_is_for_products_in_training_only() -> None:
     assert not same(weights(done.model), weights(full.model))
     a, b = done.curve[-1][2], full.curve[-1][2]
     assert a == pytest.approx(b, rel=0.1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Normed:
+    """Does what an RMS norm does under autocast, of which torch warns."""
+
+    def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
+        torch.rms_norm(torch.ones(2, 8, dtype=torch.bfloat16), (8,), torch.ones(8))
+        return Denoise()(model, batch, rng)
+
+
+def test_training_is_silent_about_a_slower_norm_and_about_nothing_else() -> None:
+    torch.set_warn_always(True)
+    try:
+        with pytest.warns(UserWarning, match="Mismatch dtype between input and weight"):
+            torch.rms_norm(torch.ones(2, 8, dtype=torch.bfloat16), (8,), torch.ones(8))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit(tiny(), dataclasses.replace(STAGE, objective=Normed()), Rows(), seed=0, chosen=HALF)
+    finally:
+        torch.set_warn_always(False)
+    assert caught == []
 
 
 def test_bfloat16_repeats_bit_for_bit() -> None:

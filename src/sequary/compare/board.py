@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-Status = Literal["ok", "crashed", "too large", "too slow", "over parameters", "out of time"]
+Status = Literal["ok", "crashed", "too large", "too slow", "over parameters", "out of time", "leak"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,7 @@ class Pair:
 
     best: str
     other: str
-    test: str
-    """"Diebold-Mariano", "Wilcoxon" or "none"."""
+    test: Literal["Diebold-Mariano", "Wilcoxon", "none"]
     pairs: int
     p: float | None
     """Holm-adjusted; None where the pairs are too few for any difference to show."""

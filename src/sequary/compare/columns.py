@@ -87,8 +87,20 @@ def columns(board: Board) -> list[Column]:
         Column("system", "system", [one_line(c.id) for c in rows], [None] * len(rows)),
         Column("kind", "kind", [c.kind for c in rows], [None] * len(rows)),
         Column("metric", metric_name(board.metric), digits(main), list(main), "ranks the board; lower is better"),
-        Column("seeds", "± seeds", digits(spreads["seeds"], 2), spreads["seeds"], "standard deviation over seeds"),
-        Column("folds", "± folds", digits(spreads["folds"], 2), spreads["folds"], "standard deviation over origins"),
+        Column(
+            "seeds",
+            "± seeds",
+            digits(spreads["seeds"], 4, like=main),
+            spreads["seeds"],
+            "standard deviation over seeds",
+        ),
+        Column(
+            "folds",
+            "± folds",
+            digits(spreads["folds"], 4, like=main),
+            spreads["folds"],
+            "standard deviation over origins",
+        ),
         _versus_floor(board, main),
         *[_metric(key, rows) for key in metric_keys(rows) if key != board.metric],
         Column("params", "params", [count(c.params) for c in rows], [c.params for c in rows], "parameters"),
@@ -120,10 +132,15 @@ def _cost(key: str, head: str, values: list[float], hint: str) -> Column:
     return Column(key, head, [cost(v) for v in values], list(values), hint)
 
 
-def digits(values: Sequence[float | None], significant: int = 3) -> list[str]:
-    """Texts with common decimals: the smallest magnitude keeps its significant digits (six decimals at most)."""
+def digits(
+    values: Sequence[float | None], significant: int = 3, *, like: Sequence[float | None] | None = None
+) -> list[str]:
+    """Texts with common decimals: the smallest magnitude keeps its significant digits (six decimals at most).
+
+    `like`: the column whose magnitudes decide instead, for a spread, which is read beside what it is the spread of.
+    """
     finite = [v if v is not None and math.isfinite(v) else None for v in values]
-    sizes = [abs(v) for v in finite if v]
+    sizes = [abs(v) for v in (values if like is None else like) if v and math.isfinite(v)]
     if sizes and (max(sizes) >= 1e7 or max(sizes) < 1e-4):
         return ["" if v is None else f"{v:.{significant - 1}e}" for v in finite]
     places = min(6, max(0, significant - 1 - math.floor(math.log10(min(sizes))))) if sizes else 0

@@ -57,7 +57,7 @@ def _candidate(ready: Prepared, courses: Mapping[str, Course], results: Results,
     if not moved or made.status != "ok":
         return made
     error = f"it sees the future: its forecasts move by up to {moved:.3g} when what comes after the origin is changed"
-    return dataclasses.replace(made, status="crashed", error=error, metrics={}, spread={}, by_series={}, by_fold=[])
+    return dataclasses.replace(made, status="leak", error=error, metrics={}, spread={}, by_series={}, by_fold=[])
 
 
 def _leaks(results: Results) -> dict[str, float]:

@@ -43,26 +43,47 @@ class Conduct:
 
     def measure(self) -> None:
         """Plans: those of the store, or made from short measurements and frozen there."""
-        ready, given = self.ready, self.ready.options
+        ready = self.ready
         found = self.store.plan()
         if found is None:
-            learners = [e for e in ready.entrants if e.kind != "floor"]
-            limit = max(LEAST_S, MEASURING * given.budget * given.workers / max(1, len(learners)))
-            self._all([self._job(e, "measure", "measure", limit_s=limit) for e in learners], "measuring")
-            measured = {
-                e.id: {k: v for k, v in self.results[e.id]["measure"].items() if k != "trace"} for e in learners
-            }
-            for each in measured.values():  # a process of its own costs time too
-                if "start" in each:
-                    each["start"] += each.get("start_up", 0.0)
+            measured = self._measured([e for e in ready.entrants if e.kind != "floor"])
             found = {**self._planned(measured), "measured": measured}
+        elif found.get("replayed"):
+            found = self._reconsidered(found)
         if found.get("replayed"):
-            self.tell.say(f"replays the plan in {given.out / 'manifest.json'}; delete that file to measure again")
+            self.tell.say(f"replays the plan in {self.store.out / 'manifest.json'}; delete that file to measure again")
         self.frozen = {**found, "plans": {id: _plain(plan) for id, plan in found["plans"].items()}}
         self.store.freeze(self.frozen)
         for entrant in ready.entrants:
             self.results[entrant.id].setdefault("measure", found["measured"].get(entrant.id, {}))
             self.courses[entrant.id] = Course(load_plan(self.frozen["plans"][entrant.id]), ready.ask)
+
+    def _measured(self, learners: list[Any]) -> dict[str, dict[str, Any]]:
+        given = self.ready.options
+        shares = sum(e.kind != "floor" for e in self.ready.entrants)
+        limit = max(LEAST_S, MEASURING * given.budget * given.workers / max(1, shares))
+        self._all([self._job(e, "measure", "measure", limit_s=limit) for e in learners], "measuring")
+        found = {e.id: {k: v for k, v in self.results[e.id]["measure"].items() if k != "trace"} for e in learners}
+        for each in found.values():  # a process of its own costs time too
+            if "start" in each:
+                each["start"] += each.get("start_up", 0.0)
+        return found
+
+    def _reconsidered(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A plan of an earlier run, as it is; or all planned anew where a candidate that it refused need not be.
+
+        What was refused was refused with the memory, the load and the clock of that day, which no argument shows.
+        """
+        refused = {id for id, plan in found["plans"].items() if plan["refused"]}
+        if not refused:
+            return found
+        measured = {**found["measured"], **self._measured([e for e in self.ready.entrants if e.id in refused])}
+        planned = self._planned(measured)
+        freed = sorted(id for id in refused if not planned["plans"][id].refused)
+        if not freed:
+            return found
+        self.tell.say(f"{', '.join(freed)}: refused by the plan of an earlier run, but not now: all is planned anew")
+        return {**planned, "measured": measured}
 
     def _planned(self, measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
         """`plans`, and `share_s`: None where steps were asked for."""
@@ -115,22 +136,6 @@ class Conduct:
         assert won is not None  # it has scores
         job = self._job(entrant, "refit", "refit", ask=course.final(won, 0).ask, folder=folder)
         self._all([job], "refitting the winner")
-
-    def manifest(self, wall: float, best: Any, name: str) -> dict[str, Any]:
-        """What is replayed by a re-run, and what the budget became."""
-        refit = {} if best is None else self.results[best.id].get("refit", {})
-        return {
-            "arguments": self.ready.arguments,
-            "plan": {k: v for k, v in self.frozen.items() if k != "replayed"},
-            "replayed": self.frozen.get("replayed", False),
-            "budget_s": self.ready.options.budget_s,
-            "training_wall_s": wall + self.before,
-            "share_s": self.frozen["share_s"],
-            "workers": self.ready.options.workers,
-            "threads": 1,
-            "refit": None if best is None else {"candidate": best.id, "folder": name, "error": refit.get("error")},
-            "rule": "no candidate is trained again after the first board origin; later origins show it newer history only",
-        }
 
     def _spent(self) -> float:
         """Wall seconds of the budget that are used."""

@@ -37,6 +37,11 @@ def milliseconds(text: str | float) -> float:
     return seconds(text) if bare else 1000 * seconds(text)
 
 
+def plural(count: int, what: str) -> str:
+    """1 run, 3 runs."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def words(span: float) -> str:
     """3.2 s, 45 s, 5 min, 1 h 30 min."""
     if span < 99.5:

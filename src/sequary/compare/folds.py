@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sequary.compare.durations import plural
 from sequary.data.errors import DataError
 from sequary.data.panel import Panel, Series
 
@@ -98,7 +99,7 @@ def _by_end(panel: Panel, horizon: int) -> Folds:
 def _rule(origins: list[Origin], horizon: int, where: str) -> str:
     choice = sum(o.role == "choice" for o in origins)
     return (
-        f"{len(origins)} rolling origins, {horizon} steps apart, {where}: {choice} to choose settings, then "
+        f"{len(origins)} rolling origins, {plural(horizon, 'step')} apart, {where}: {choice} to choose settings, then "
         f"{len(origins) - choice} for the board; trained on what lies before the first of each, not trained again"
     )
 

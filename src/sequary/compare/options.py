@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sequary.compare import durations
+from sequary.compare import durations, store
 from sequary.compare.machine import cores
 from sequary.compare.measure import Limits
 from sequary.compare.plan import LEAST
@@ -81,6 +81,7 @@ def options(
 
     Raises:
         BadArgument: a value without sense.
+        OutputError: `out` cannot be written.
     """
     for name, number in (("horizon", horizon), ("seeds", seeds), ("max_params", max_params), ("season", season)):
         if number is not None and not isinstance(number, int):
@@ -111,6 +112,7 @@ def options(
         raise BadArgument(
             f"budget={budget!r}: a run of less than {LEAST} steps says nothing; give {LEAST}steps or more"
         )
+    store.check(Path(out))
     return Options(
         horizon=horizon,
         budget=span,

@@ -19,7 +19,7 @@ from sequary.compare import worker
 from sequary.compare.machine import free_mb
 from sequary.compare.task import Task
 from sequary.compare.worker import Job
-from sequary.core.files import write_atomic
+from sequary.core.files import OutputError, explained, write_atomic
 
 Next = Callable[[], list[Job]]
 """Jobs that may start now, the most urgent first; those that run are left out by the pool."""
@@ -91,6 +91,9 @@ class Pool:
             found = json.loads(done.job.file.read_text(encoding="utf-8"))
             return {**found, "start_up": seconds - found["seconds"], "seconds": seconds}
         code = done.process.exitcode or 0
+        if code >= worker.UNWRITTEN:
+            reason = code - worker.UNWRITTEN
+            raise explained(done.job.file.parents[2], OSError(reason, os.strerror(reason)))
         how = f"killed by signal {-code}" if code < 0 else f"ended with status {code} and no result"
         why = ", as the system does when memory runs out" if code == -9 else ""
         limit = done.job.limit_s
@@ -98,7 +101,10 @@ class Pool:
         if seconds > limit:
             said = {"refused": ("out of time", f"measuring alone took more than {limit:.1f} s; raise --budget")}
         found = {**said, "seconds": seconds, "memory_mb": 0.0}
-        write_atomic(done.job.file, json.dumps(found))
+        try:
+            write_atomic(done.job.file, json.dumps(found))
+        except OutputError as error:
+            raise explained(done.job.file.parents[2], error) from error
         return found
 
 

@@ -94,8 +94,26 @@ def conduct(ready: Prepared, tell: Tell = QUIET) -> Board:
     again = perf_counter()
     if best is not None:
         work.refit(best, name)
-    facts = work.manifest(trained + perf_counter() - again, best, name)
+    facts = _manifest(work, trained + perf_counter() - again, best, name)
     board = board_of(ready, work.courses, work.results, facts)
     report.write(board, ready.options.out)
     store.close(facts)
     return board
+
+
+def _manifest(work: Conduct, wall: float, best: Any, name: str) -> dict[str, Any]:
+    """What is replayed by a re-run, and what the budget became."""
+    ready = work.ready
+    refit = {} if best is None else work.results[best.id].get("refit", {})
+    return {
+        "arguments": ready.arguments,
+        "plan": {k: v for k, v in work.frozen.items() if k != "replayed"},
+        "replayed": work.frozen.get("replayed", False),
+        "budget_s": ready.options.budget_s,
+        "training_wall_s": wall + work.before,
+        "share_s": work.frozen["share_s"],
+        "workers": ready.options.workers,
+        "threads": 1,
+        "refit": None if best is None else {"candidate": best.id, "folder": name, "error": refit.get("error")},
+        "rule": "no candidate is trained again after the first board origin; later origins show it newer history only",
+    }

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from scipy import stats
 from sequary.compare.board import Pair
 
 Floats = NDArray[np.float64]
+Test = Literal["Diebold-Mariano", "Wilcoxon", "none"]
 
 
 def diebold_mariano(difference_N: Floats, lags: int = 0) -> float:
@@ -74,7 +76,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def _compare(a_SO: Floats, b_SO: Floats, family: int, alpha: float) -> tuple[str, int, float | None]:
+def _compare(a_SO: Floats, b_SO: Floats, family: int, alpha: float) -> tuple[Test, int, float | None]:
     """(test, pairs, p before Holm) for "a is better than b": 1 where the test points the other way (ranks and means can
     disagree), None where no difference could show in a family of that many comparisons."""
     known_SO = np.isfinite(a_SO) & np.isfinite(b_SO)

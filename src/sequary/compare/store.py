@@ -15,7 +15,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sequary.core.files import write_atomic
+from sequary.core.files import OutputError, explained, write_atomic
+from sequary.tasks.folders import check_folder
+
+MARKS = ("board.json", "work/arguments.json")
+"""Files by one of which a folder is known as that of a comparison, ended or stopped."""
+
+
+def check(out: Path) -> None:
+    """Before any work: whether the report could be written there.
+
+    Raises:
+        OutputError: its parent is a file, no permission, or it holds something else.
+    """
+    bare = out.is_dir() and [p.name for p in out.iterdir()] == ["work"] and not any((out / "work").glob("[!.]*"))
+    if not bare:  # which is what a comparison leaves that was stopped before it wrote its first file
+        check_folder(out, mark=next((mark for mark in MARKS if (out / mark).is_file()), MARKS[0]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,16 +43,22 @@ class Store:
         return self.out / "work"
 
     def open(self) -> str | None:
-        """Make the folder ready; in words what was found there, or None. Work of another comparison is thrown away."""
+        """Make the folder ready; in words what was found there, or None. Work of another comparison is thrown away.
+
+        Raises:
+            OutputError: see `check`.
+        """
+        check(self.out)
         old = _read(self.work / "arguments.json")
         if old is not None and old == _plain(self.arguments):
             done = len(list(self.work.glob("*/*.json")))
-            return f"continues a comparison that was stopped: {done} runs are done" if done else None
+            are = "1 run is" if done == 1 else f"{done} runs are"
+            return f"continues a comparison that was stopped: {are} done" if done else None
         note = None
         if self.work.exists():
             note = f"{self.work} held another comparison ({_differences(old, _plain(self.arguments))}): started afresh"
             shutil.rmtree(self.work)
-        write_atomic(self.work / "arguments.json", json.dumps(_plain(self.arguments), indent=1))
+        self._write("work/arguments.json", json.dumps(_plain(self.arguments), indent=1))
         return note
 
     def plan(self) -> dict[str, Any] | None:
@@ -51,7 +72,7 @@ class Store:
         return {**ended["plan"], "replayed": True}
 
     def freeze(self, plan: Mapping[str, Any]) -> None:
-        write_atomic(self.work / "plan.json", json.dumps(plan, indent=1))
+        self._write("work/plan.json", json.dumps(plan, indent=1))
 
     def file(self, candidate: str, run: str) -> Path:
         return self.work / safe(candidate) / f"{run}.json"
@@ -61,9 +82,15 @@ class Store:
         files = sorted((self.work / safe(candidate)).glob("[!.]*.json"))
         return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
+    def _write(self, name: str, content: str) -> None:
+        try:
+            write_atomic(self.out / name, content)
+        except OutputError as error:  # what lies inside is no concern of who named the folder
+            raise explained(self.out, error) from error
+
     def close(self, manifest: Mapping[str, Any]) -> None:
         """All is written: keep the manifest, drop the work."""
-        write_atomic(self.out / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        self._write("manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         shutil.rmtree(self.work)
 
 

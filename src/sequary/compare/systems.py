@@ -134,13 +134,14 @@ def select(
         names = [name for name in default if catalogue.aliases().get(name, name) in catalogue.files()]
     elif names is None:
         names = _family(str(family), task)
-    found: list[tuple[str, str]] = []
+    found: dict[Any, tuple[str, str]] = {}
     for name in dict.fromkeys(names):
         system = catalogue.load(name)
         _check(name, system, task)
         title = system.card.title if name == system.id or name.endswith(".py") else f"{name}, of {system.card.title}"
-        found.append((name, title))
-    return found
+        same = str(Path(name).resolve()) if name.endswith(".py") else (system.id, system.variant)
+        found.setdefault(same, (name, title))  # an alias may name what another word named before
+    return list(found.values())
 
 
 def families(task: str) -> dict[str, list[str]]:

@@ -8,19 +8,17 @@ import multiprocessing
 import os
 import threading
 import traceback
-import warnings
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from sequary.compare.ask import Ask
 from sequary.compare.measure import Limits, measured
 from sequary.compare.task import Task
-from sequary.core.files import write_atomic
+from sequary.core.files import OutputError, write_atomic
 
-NO_FUSED_NORM = "Mismatch dtype between input and weight"
-"""torch, of an RMS norm in bf16 whose weight stays in float32, as under autocast: it says that a slower kernel serves, which
-the timing that chose bf16 has counted in. Nobody can act on it."""
+UNWRITTEN = 100
+"""Exit status of a process that could not write, less the number of the system's error."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +49,24 @@ def main(task: Task, job: Job) -> None:
 
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=NO_FUSED_NORM, category=UserWarning)
     peak, began = Peak(torch.device("cpu")), perf_counter()
     with threadpool_limits(1):
         try:
             found = act(task, job)
         except Exception as error:  # noqa: BLE001  # a candidate's crash is reported on the board, whatever it is
+            if isinstance(error, OutputError) and error.errno:
+                _unwritten(error.errno)
             found = {"error": described(error), "trace": traceback.format_exc()}
     found |= {"seconds": perf_counter() - began, "memory_mb": peak.added()}
-    write_atomic(job.file, json.dumps(found))
+    try:
+        write_atomic(job.file, json.dumps(found))
+    except OutputError as error:
+        _unwritten(error.errno or 0)
+
+
+def _unwritten(reason: int) -> NoReturn:
+    """End with the system's reason as the status: a run whose result finds no room is no crash of its candidate."""
+    os._exit(UNWRITTEN + reason)
 
 
 def act(task: Task, job: Job) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, raw)
     except OSError as error:
-        raise _explained(Path(path), error) from error
+        raise explained(Path(path), error) from error
 
 
 def _replace(target: Path, raw: bytes) -> None:
@@ -81,12 +81,13 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _explained(path: Path, error: OSError) -> OutputError:
+def explained(path: Path, error: OSError) -> OutputError:
+    """One line for an error of the system."""
     blocker = next((p for p in path.parents if p.exists() and not p.is_dir()), None)
     if blocker is not None:
         reason, mend = f"its parent {blocker} is a file", "choose another place, or move that file away"
     else:
         reason, mend = _WHY.get(error.errno or 0, (error.strerror or str(error), "choose another place"))
-    explained = OutputError(f"{path} cannot be written: {reason}; {mend}")
-    explained.errno = error.errno
-    return explained
+    line = OutputError(f"{path} cannot be written: {reason}; {mend}")
+    line.errno = error.errno
+    return line

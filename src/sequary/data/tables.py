@@ -44,12 +44,7 @@ def understand(
     grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index)
     if season is not None:
         grid = dataclasses.replace(grid, frequency=dataclasses.replace(grid.frequency, season=season))
-    coded = {name: codes.numbers(rows.frame[name], origin, rows.index) for name in roles.target}
-    if frequency is None:  # new rows of an earlier panel may be nothing but the future of a covariate
-        for name in (name for name, column in coded.items() if not np.isfinite(column.values).any()):
-            raise origin.refuse("the target has no value at all", column=name, mend="name another one with --target")
-    for name in roles.static + roles.past + roles.future:
-        coded[name] = codes.covariate(rows.frame[name], (categories or {}).get(name), origin, rows.index)
+    coded = _coded(rows, roles, origin, categories or {}, later=frequency is not None)
     panel = Panel(
         series=_series(rows, roles, grid, coded, origin),
         channels=roles.target,
@@ -82,6 +77,18 @@ def check_lengths(panel: Panel, need: int, *, source: str = "") -> tuple[Panel, 
         what = f"no series is long enough: the longest has {max(lengths)} steps, {need} are needed"
         raise DataError(what, file=source, mend="choose a shorter horizon (or context), or give more rows")
     return dataclasses.replace(panel, series=long), short
+
+
+def _coded(
+    rows: Rows, roles: Roles, origin: Source, categories: Mapping[str, tuple[str, ...]], *, later: bool
+) -> dict[str, Coded]:
+    """Every column as numbers. `later` rows of an earlier panel may be nothing but the future of a covariate."""
+    coded = {name: codes.numbers(rows.frame[name], origin, rows.index) for name in roles.target}
+    for name in (name for name, column in coded.items() if not later and not np.isfinite(column.values).any()):
+        raise origin.refuse("the target has no value at all", column=name, mend="name another one with --target")
+    for name in roles.static + roles.past + roles.future:
+        coded[name] = codes.covariate(rows.frame[name], categories.get(name), origin, rows.index)
+    return coded
 
 
 def _length(series: Series) -> int:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from sequary.core.files import OutputError, write_atomic
+from sequary.core.files import OutputError, explained, write_atomic
 
 
 def write_folder(folder: Path, content: Mapping[str, bytes | str], *, mark: str) -> None:
@@ -24,10 +24,8 @@ def write_folder(folder: Path, content: Mapping[str, bytes | str], *, mark: str)
         for name, raw in content.items():
             write_atomic(beside / name, raw)
         _swap(beside, target, old)
-    except OutputError as error:
-        raise OutputError(str(error).replace(str(beside), str(folder))) from error
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror}; choose another place") from error
+        raise explained(folder, error) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

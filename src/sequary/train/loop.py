@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -29,6 +31,9 @@ SAVE_SECONDS = 30.0
 """Between checkpoints. When they are written does not influence the result."""
 LOOK = 10
 """Steps between looks at the losses; each look waits for the device."""
+NO_FUSED_NORM = "Mismatch dtype between input and weight"
+"""torch, of an RMS norm in bf16 whose weight stays in float32, as under autocast: it says that a slower kernel serves, which
+the timing that chose bf16 has counted in. Nobody can act on it."""
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +96,7 @@ def fit(
     where = device_named(device)
     model.to(where)
     peak = Peak(where)
-    with forked(where), learning(model, stage.learns):
+    with forked(where), learning(model, stage.learns), _slower_norms():
         old = None if folder is None else manifest.read(folder)
         if old is not None:
             chosen = old.chosen
@@ -118,6 +123,14 @@ def fit(
         memory_mb=peak.added(),
         notes=tuple(notes),
     )
+
+
+@contextlib.contextmanager
+def _slower_norms() -> Iterator[None]:
+    """Without the warning that an RMS norm takes a slower kernel."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=NO_FUSED_NORM, category=UserWarning)
+        yield
 
 
 def _frozen(folder: Path, old: manifest.Manifest | None, now: manifest.Manifest) -> list[str]:
