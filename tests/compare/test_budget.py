@@ -9,21 +9,29 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sequary.compare import durations
 from sequary.compare.ask import Ask
 from sequary.compare.collect import candidate
 from sequary.compare.course import Course
+from sequary.compare.entrants import OutOfTime
+from sequary.compare.folds import make
+from sequary.compare.ordinary import RuleEntrant
 from sequary.compare.plan import Costs, Plan, halving, shortened, survivors
 from sequary.compare.planning import by_steps, by_time
 from sequary.compare.run import conduct
 from sequary.compare.store import Store
 from sequary.core.files import write_atomic
+from sequary.data.panel import Forecast, Panel
+from sequary.tasks.forecast.floors import LastValue
 from tests.compare.sleepers import Sleeper, SleepTask, prepared
+from tests.tasks.panels import panel
 
 TASK, ASK = SleepTask(Path("unused")), Ask(horizon=1)
 
@@ -133,6 +141,42 @@ def test_steps_that_turned_out_slower_shorten_the_final_runs(tmp_path: Path) -> 
     final = board.manifest["plan"]["plans"]["a"]["final"]
     assert 745 <= final <= 750  # 3/4 of the steps, less for the seconds that passed
     assert (tmp_path / "trace").read_text().count(f" board {final} ") == 2
+
+
+def many(series: int, rows: int) -> Panel:
+    rng = np.random.default_rng(0)
+    return panel(*(np.sin(np.arange(rows) / 4) + rng.normal(size=rows) for _ in range(series)), season=24)
+
+
+def test_a_classical_rival_reads_as_much_history_as_its_share_pays_for() -> None:
+    """A fit has a price before it reads anything, so that half the history is not half the time."""
+    ets, costs = RuleEntrant("ets", "", "rival", LastValue), {"least": 0.1, "most": 1.0, "rows": 1000}
+    whole = many(10, 300)
+    assert ets.fitted_to(whole, 100.0, costs, origins=5) == ({}, 50.0)
+    setting, seconds = ets.fitted_to(whole, 27.5, costs, origins=5)
+    assert setting == {"history": 550}  # 0.55 s, half way from 100 rows to 1000
+    assert seconds == 27.5
+    with pytest.raises(OutOfTime, match=r"50 fits take about 5 s of one core even with 100 values .* share is 4.0 s"):
+        ets.fitted_to(whole, 4.0, costs, origins=5)
+
+
+def test_a_classical_rival_is_timed_on_several_series_at_two_lengths() -> None:
+    seen: list[tuple[int, int]] = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Timed:
+        history: int
+
+        def forecast(self, panel_cut: Panel, horizon: int, levels: Sequence[float]) -> list[Forecast]:
+            seen.append((len(panel_cut.series), self.history))
+            return LastValue().forecast(panel_cut, horizon, levels)
+
+    whole = many(10, 300)
+    found = RuleEntrant("ets", "", "rival", Timed).costs(whole, make(whole, 4).choice[0], Ask(horizon=4))
+    assert seen == [(3, 100), (3, 100), (3, 1000)]
+    assert found["rows"] == make(whole, 4).choice[0].rows[0]
+    assert found["least"] > 0
+    assert found["most"] > 0
 
 
 @pytest.mark.slow

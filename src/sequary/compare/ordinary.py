@@ -11,9 +11,14 @@ from sequary.compare.ask import Ask
 from sequary.compare.entrants import Entrant, Kind, Learned, OutOfTime, Point, Sized
 from sequary.compare.folds import Origin, known
 from sequary.compare.scoring import probabilities
-from sequary.data.panel import Forecast, Panel
+from sequary.data.panel import Forecast, Panel, Series
 from sequary.tasks.forecast import classical, rivals
 from sequary.tasks.forecast.floors import Drift, Floor, LastValue, SeasonalNaive
+
+FEW = 3
+"""Series, and channels of each, by which a fit is timed: one alone may be much quicker than most."""
+MOST_ROWS = 1000
+"""Of the history that a classical method reads."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,7 +32,10 @@ class Ruled:
     fixed: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
     def forecast(self, panel: Panel, origin: Origin, ask: Ask) -> list[Forecast]:
-        return self.rule.forecast(known(panel, origin)[0], ask.horizon, probabilities(ask.levels))
+        return self.said(known(panel, origin)[0], ask)
+
+    def said(self, seen: Panel, ask: Ask) -> list[Forecast]:
+        return self.rule.forecast(seen, ask.horizon, probabilities(ask.levels))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,24 +53,59 @@ class RuleEntrant:
         return [{}]
 
     def costs(self, panel: Panel, origin: Origin, ask: Ask) -> dict[str, float]:
-        return {}
+        """Of a fit to the shortest history and to the longest: the mean over a few series (channels) of the panel."""
+        seen = known(panel, origin)[0]
+        few = dataclasses.replace(seen, series=tuple(_few(s) for s in seen.series[:: _stride(len(seen.series))]))
+        few = dataclasses.replace(few, channels=few.channels[:: _stride(len(few.channels))])
+        least = _least(panel)
+        self._reading(least).said(few, ask)  # the first fit of a process loads and compiles
+        times = [_timed(self._reading(rows), few, ask) for rows in (least, MOST_ROWS)]
+        return {"least": times[0], "most": times[1], "rows": min(MOST_ROWS, max(map(len, few.series)))}
 
     def fitted_to(
         self, panel: Panel, seconds: float, costs: Mapping[str, float], origins: int
     ) -> tuple[dict[str, Any], float]:
         """Its cost grows with the history that it reads, 1000 values unless that takes too long."""
-        fits = len(panel.series) * len(panel.channels) * origins
-        whole = costs["latency_ms"] / 1000 / len(panel.channels) * fits
-        part = min(1.0, seconds / max(whole, 1e-9))
-        if part * 1000 < max(100, 3 * panel.frequency.season):
-            raise OutOfTime(f"{fits} fits take about {whole:.0f} s of one core, its share is {seconds:.1f} s")
-        return ({}, whole) if part == 1 else ({"history": int(1000 * part)}, seconds)
+        fits, least = len(panel.series) * len(panel.channels) * origins, _least(panel)
+        if fits * costs["most"] <= seconds:
+            return {}, fits * costs["most"]
+        part = (seconds / fits - costs["least"]) / max(costs["most"] - costs["least"], 1e-9)
+        if part < 0:
+            needed = (
+                f"{fits} fits take about {fits * costs['least']:.0f} s of one core even with {least} values of history"
+            )
+            raise OutOfTime(f"{needed}, its share is {seconds:.1f} s; raise --budget")
+        return {"history": least + int(part * max(0, costs["rows"] - least))}, seconds
+
+    def _reading(self, rows: int) -> Ruled:
+        setting: dict[str, Any] = {"history": rows}
+        return Ruled(self.rule(**setting))
 
     def light(self) -> dict[str, Any]:
         return {} if self.kind == "floor" else {"history": 50}
 
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Learned:
         return Ruled(self.rule(**ask.setting))
+
+
+def _least(panel: Panel) -> int:
+    """Rows of history below which a fit says little."""
+    return max(100, 3 * panel.frequency.season)
+
+
+def _stride(count: int) -> int:
+    return max(1, -(-count // FEW))
+
+
+def _few(series: Series) -> Series:
+    return dataclasses.replace(series, values=series.values[:, :: _stride(series.values.shape[1])])
+
+
+def _timed(method: Ruled, seen: Panel, ask: Ask) -> float:
+    """Seconds of one fit."""
+    began = perf_counter()
+    method.said(seen, ask)
+    return (perf_counter() - began) / (len(seen.series) * len(seen.channels))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

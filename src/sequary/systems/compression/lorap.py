@@ -16,6 +16,7 @@ CARD = Card(
     id="lorap",
     title="LoRAP: Transformer Sub-Layers Deserve Differentiated Structured Compression for Large Language Models",
     kind="compression",
+    arxiv="2404.09695",
     year=2024,
     modalities=("text",),
     notes=(
