@@ -3,7 +3,7 @@
 Images have no order, so they are drawn into one, and blocks of it take the place of origins: a model for choosing learns from
 what lies before the first choice block, the final one from what lies before the first board block. For each block as many
 images are made, of the same classes, and compared with it in the features of a small classifier that learnt before all blocks
-(`tasks.frechet`). What chance does to such a distance is told beside: that of as many images drawn from those learnt from.
+(`tasks.frechet`). What chance does to such a distance is told beside: as many images of these classes, drawn from those learnt from.
 
 The leak probe changes every image and class from the first block on, replays the training, and asks for images again: not a
 pixel may move.
@@ -175,16 +175,27 @@ def lay(count: int) -> tuple[int, tuple[int, ...], tuple[Fold, ...]]:
 
 
 def judged(images: Images, size: int, starts: Sequence[int]) -> tuple[Yardstick, tuple[Tensor, ...], tuple[float, ...]]:
-    """The classifier, the features of each block, and what chance does: the distance of each to a draw from before."""
+    """The classifier, the features of each block, and what chance does: the distance to images of before, of the same classes."""
+    assert images.labels is not None
     learnt, held = images.take(slice(starts[0])), images.take(slice(starts[0], None))
     stick = yardstick(ImageRows(learnt), ImageRows(held))
     real = tuple(stick.features(in_range(images.pixels[s : s + size])) for s in starts)
     rng = np.random.default_rng(0)
-    draws = [rng.choice(starts[0], size, replace=False) for _ in starts]
+    draws = [alike(images.labels[: starts[0]], images.labels[s : s + size], rng) for s in starts]
     chance = [
         frechet(stick.features(in_range(images.pixels[rows])), each) for rows, each in zip(draws, real, strict=True)
     ]
     return stick, real, tuple(chance)
+
+
+def alike(labels: Codes, wanted: Codes, rng: np.random.Generator) -> Codes:
+    """Rows, each drawn once where there are enough, whose classes are those that are wanted."""
+    found: list[Codes] = []
+    for code, count in zip(*np.unique(wanted, return_counts=True), strict=True):
+        rows = np.flatnonzero(labels == code)
+        rows = rows if len(rows) else np.arange(len(labels))
+        found.append(rng.choice(rows, count, replace=count > len(rows)))
+    return np.concatenate(found)
 
 
 def prepare(path: str | Path, given: Options, columns: Columns) -> Prepared:
