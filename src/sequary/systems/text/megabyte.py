@@ -60,9 +60,27 @@ RECIPE = Recipe(
     tiny=(("dim", 32), ("model__widths", (32,)), ("model__stages__0__depth", 1), ("model__stages__1__depth", 1)),
 )
 CLAIM = Claim(
-    "at equal training compute no more bits a byte than a flat byte transformer, and more bytes a second when generating",
+    "at equal training compute at most 0.02 bits a byte more than a flat byte transformer, and more bytes a second when generating",
     experiment="compression",
     against="gpt",
-    metric="bits_per_symbol",
-    settings={"data": "shakespeare", "patch": 4},
+    metric="bits_per_byte",
+    margin=-0.02,
+    settings={
+        "system": {},
+        "baseline": {"model__backbone__depth": 5},
+        "context": 256,
+        "steps": 800,
+        "train": {
+            "stages__0__train__batch": 8,
+            "stages__0__train__betas": (0.9, 0.95),
+            "stages__0__train__weight_decay": 0.1,
+            "stages__0__train__evaluate_every": 1000,
+            "stages__0__train__patience": None,
+        },
+        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "judged": 50_000,
+        "new": 192,
+        "rows": 64,
+        "live": {"steps": 60, "grid": {"stages__0__train__lr": (3e-3,)}, "judged": 10_000, "new": 64},
+    },
 )
