@@ -40,6 +40,19 @@ CLAIM = Claim(
     "the loss falls with every step of descent, and energies tell true continuations from corrupted ones",
     experiment="refinement",
     against="gpt",
-    metric="bits_per_symbol",
-    settings={"data": "shakespeare", "steps": 2},
+    metric="bits_per_byte",
+    settings={
+        "context": 64,
+        "train": {
+            "stages__0__train__batch": 16,
+            "stages__0__train__steps": 600,
+            "stages__0__train__betas": (0.9, 0.95),
+            "stages__0__train__weight_decay": 0.1,
+            "stages__0__train__evaluate_every": 1000,
+            "stages__0__train__patience": None,
+        },
+        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "judged": 20_000,
+        "separated": 0.9,
+    },
 )
