@@ -36,6 +36,7 @@ COMMANDS = {
     "fit": "Train one system.",
     "predict": "Forecasts from a saved model.",
     "generate": "Images or text from a saved model.",
+    "impute": "Fill the missing cells of a table by a saved model.",
     "systems": "What is built; with --all everything that the catalogue lists.",
     "show": "One system: idea, equation, parts, how to use it.",
     "check": "Run the laws of a system or of a part of your own; its claim; recorded cases.",

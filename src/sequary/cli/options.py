@@ -50,6 +50,8 @@ FORMS = {
     "horizon": Form("--horizon", "Steps to forecast, which tables need; of a text, bytes scored after each origin."),
     "fit.horizon": Form("--horizon", "Steps to forecast. [default: one season, or 12]"),
     "predict.horizon": Form("--horizon", "Steps to forecast. [default: the model's, which is the most]"),
+    "impute.levels": Form("--level", "Columns with intervals of the filled cells, in percent.", values.shares, "80,95"),
+    "impute.out": Form("--out", "File of the filled table. [default: standard output]", metavar="PATH"),
     "kind": Form("--kind", "Of this kind only; may be repeated."),
     "levels": Form("--level", "Intervals in percent. [default: 80,95]", values.shares, "80,95"),
     "predict.levels": Form("--level", "Intervals in percent. [default: the model's]", values.shares, "80,95"),

@@ -57,6 +57,7 @@ from sequary.models.series import SeriesEncoder
 from sequary.models.text_classifier import TextClassifier
 from sequary.objectives.classify import Classify
 from sequary.objectives.forecast import Forecast
+from sequary.objectives.hidden_gaps import HiddenGaps
 from sequary.objectives.imputation import HiddenValues
 from sequary.objectives.masked_tokens import MaskedTokens
 from sequary.objectives.refinement import Refinement
@@ -199,7 +200,7 @@ TOYS: tuple[Toy, ...] = (
     Toy(
         name="gaps",
         models=(BlendedImputer,),
-        objectives=(HiddenValues,),
+        objectives=(HiddenGaps, HiddenValues),
         spec=GAPS,
         bind=spelled,
         batch=gaps,

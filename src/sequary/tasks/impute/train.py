@@ -1,0 +1,147 @@
+"""Imputation: a recipe and a panel with gaps in, a fitted imputer out that fills the gaps of any panel like it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sequary.core.recipe import Recipe
+from sequary.data.panel import Panel
+from sequary.data.scaling import Scaler
+from sequary.data.windows import Bank, Ints, Windows
+from sequary.objectives.hidden_gaps import HiddenGaps
+from sequary.objectives.imputation import HiddenValues
+from sequary.tasks.forecast.holdout import held_out
+from sequary.tasks.impute.calibration import calibrated
+from sequary.tasks.impute.fitted import Fitted
+from sequary.tasks.impute.gaps import Bools
+from sequary.tasks.training import altered, learn, needs
+from sequary.train.device import device as device_named
+from sequary.train.manifest import Chosen
+
+JUDGED = 512
+"""Validation windows at most."""
+
+
+def refuses(recipe: Recipe) -> str | None:
+    """Why a recipe does not impute; None where its only stage learns to estimate hidden values."""
+    kinds = [type(stage.objective) for stage in recipe.stages]
+    return None if kinds in ([HiddenValues], [HiddenGaps]) else f"{recipe.model.name} does not learn to impute"
+
+
+def default_context(panel: Panel) -> int:
+    """Window where none is given: two seasons, 48 at least, 256 at most, and no more than a quarter of the median series."""
+    length = int(np.median([len(s) for s in panel.series]))
+    return min(max(2 * panel.frequency.season, 48), 256, max(2, length // 4))
+
+
+def prepare(recipe: Recipe, panel: Panel, *, context: int) -> Recipe:
+    """The recipe with all that this panel knows filled in: context, channels, season. It learns from hidden gaps.
+
+    Single hidden entries, as SAITS is published with, teach to fill single entries: on ETTh1 with blocks of a day missing the error
+    was 15 % greater.
+    """
+    objective = recipe.stages[0].objective
+    assert isinstance(objective, HiddenValues | HiddenGaps)
+    gaps = HiddenGaps(rate=objective.rate, reconstruction=objective.reconstruction)
+    recipe = recipe.but(stages__0__objective=gaps)
+    bound = recipe.bind({"context": context, "channels": len(panel.channels), "season": panel.frequency.season})
+    if needs(bound):
+        raise ValueError(
+            f"the recipe asks for {', '.join(sorted(needs(bound)))}, which a panel does not tell; use --set"
+        )
+    return bound
+
+
+def targets(panel: Panel) -> Panel:
+    """Without covariates, of which imputers know nothing."""
+    series = tuple(
+        dataclasses.replace(s, past=s.past[:, :0], future=s.future[:0, :0], static=s.static[:0]) for s in panel.series
+    )
+    return dataclasses.replace(panel, series=series, past=(), future=(), static=(), categories={})
+
+
+def train(
+    recipe: Recipe,
+    panel: Panel,
+    *,
+    context: int | None = None,
+    seed: int,
+    steps: int | None = None,
+    seconds: float | None = None,
+    settings: Mapping[str, object] = {},
+    folder: Path | None = None,
+    device: str = "cpu",
+    chosen: Chosen | None = None,
+) -> Fitted:
+    """Fit on the known cells of `panel`.
+
+    Longer than 40 lines because it is the list of steps of the whole task, each a call.
+
+    The last fifth of each series, a window at least, is held out for early stopping and intervals; a series shorter than
+    three windows is learnt from whole. Arguments are those of `forecast.train.train`.
+
+    Raises:
+        ValueError: no imputer, a window below 2 steps, no window with two known cells.
+    """
+    reason = refuses(recipe)
+    if reason is not None:
+        raise ValueError(f"{reason}; choose an imputer")
+    panel, where = targets(panel), device_named(device)
+    given = settings.get("context", context)
+    look = default_context(panel) if given is None else int(str(given))
+    if look < 2:
+        raise ValueError(f"context={look}: a window of one step has no surroundings; give at least 2")
+    bound = prepare(altered(recipe, settings), panel, context=look)
+    scaler = Scaler.fit(panel)
+    ends, judged = held_out(panel, look)
+    bank = Bank.of(panel, scaler, before=look, after=look)
+    source, validation = _split(bank, ends, judged, look)
+    trained, record = learn(
+        bound,
+        source,
+        validation,
+        seed=seed,
+        steps=steps,
+        seconds=seconds,
+        folder=folder,
+        device=device,
+        chosen=chosen,
+    )
+    first = np.where(judged, ends, bank.lengths)
+    return Fitted(
+        recipe=bound,
+        model=trained.model,
+        scaler=scaler,
+        intervals=calibrated(trained.model, panel, scaler, first, look, seed, where),
+        context=look,
+        schema=dataclasses.replace(panel, series=()),
+        record=record,
+        device=str(where),
+    )
+
+
+def _split(bank: Bank, ends: Ints, judged: Bools, context: int) -> tuple[Windows, Windows | None]:
+    """Windows that end before `ends`, or the one that holds all of a shorter series; and later ones to judge by."""
+    count = len(ends)
+    source = _windows(bank, context, np.zeros(count, np.int64), np.maximum(ends - context, 0), 1)
+    if not len(source):
+        raise ValueError("no window has two known cells; give rows with fewer gaps, or a larger --context")
+    opens, last = np.where(judged, ends, 1), np.where(judged, bank.lengths - context, 0)
+    stride = max(1, -(-int((last - opens + 1).sum()) // JUDGED))
+    validation = _windows(bank, context, opens, last, stride)
+    return source, validation if len(validation) else None
+
+
+def _windows(bank: Bank, context: int, first: Ints, last: Ints, stride: int) -> Windows:
+    """Those that begin at `first`, `first` + stride, … up to `last`, of each series, and know two cells at least."""
+    count = np.maximum((last - first) // stride + 1, 0)
+    series = np.repeat(np.arange(len(first)), count)
+    start = first[series] + (np.arange(len(series)) - np.repeat(np.cumsum(count) - count, count)) * stride
+    known = np.concatenate([[0], np.cumsum(bank.observed.sum(1).numpy())])
+    at = bank.starts[series] + start
+    use = known[at + context] - known[at] > 1
+    return Windows(bank, context=context, horizon=0, series=series[use], origins=start[use] + context)
