@@ -128,7 +128,7 @@ def _panel(data: str, asked: Asked, tell: Tell) -> tuple[Panel, int]:
     panel, understood = understand(frames.read(data), source=data, columns=asked.columns)
     season = panel.frequency.season
     ahead = asked.horizon or (season if 1 < season <= SHORT else 12)
-    panel, short = check_lengths(panel, ahead + 1)
+    panel, short = check_lengths(panel, ahead + 1, source=data)
     for line in (*understood.lines(), *(f"note: {line}" for line in short)):
         tell(line)
     if asked.horizon is None:
