@@ -16,11 +16,18 @@ NAMES = {
     "mae": "MAE",
     "mse": "MSE",
     "rmse": "RMSE",
+    "mae_10": "MAE 10 %",
+    "mae_30": "MAE 30 %",
+    "mae_50": "MAE 50 %",
     "crps": "CRPS",
     "bits_per_byte": "bits per byte",
     "frechet": "Fréchet distance",
     "times_real": "× real images",
     "wrong_class": "wrong class",
+    "event_error": "1 − F1 of events",
+    "order_error": "1 − AUROC",
+    "missed": "events missed",
+    "false_alarms": "false alarms",
 }
 _VERDICTS = {"better": "worse", "tie": "tie", "too little data to separate": "too little data"}
 
