@@ -37,6 +37,8 @@ COMMANDS = {
     "predict": "Forecasts from a saved model.",
     "generate": "Images or text from a saved model.",
     "impute": "Fill the missing cells of a table by a saved model.",
+    "detect": "Anomalies in a table by a saved model: a score for each row, events as intervals.",
+    "classify": "The class of each series, by a saved model.",
     "systems": "What is built; with --all everything that the catalogue lists.",
     "show": "One system: idea, equation, parts, how to use it.",
     "check": "Run the laws of a system or of a part of your own; its claim; recorded cases.",

@@ -25,10 +25,16 @@ FORMS = {
         "--budget", "Wall time of all training together: 90s, 5m, 1h30m; or steps a run: 200steps.", metavar="SPAN"
     ),
     "fit.budget": Form("--budget", "Wall time of training, in place of --steps: 90s, 5m.", metavar="SPAN"),
+    "classify.data": Form("DATA", "A table, or recordings (.npz), as in training."),
+    "classify.out": Form("--out", "File of the classes. [default: standard output]", metavar="PATH"),
     "cite": Form("--cite", "Print BibTeX."),
     "claim": Form("--claim", "Run the system's claim, live."),
     "context": Form("--context", "Look-back, in steps or bytes. [default: from season, horizon and length]"),
     "data": Form("DATA", "A table (CSV, TSV, Parquet, Arrow) or a text file."),
+    "detect.alarms": Form(
+        "--alarms", "False alarms per 1000 steps that the threshold allows. [default: 1]", values.number("--alarms"), "X"
+    ),
+    "detect.out": Form("--out", "File of the table with scores. [default: none]", metavar="PATH"),
     "device": Form("--device", "cpu, cuda or auto."),
     "dry_run": Form("--dry-run", "Only the plan, its time and its memory."),
     "everything": Form("--all", "The whole catalogue, not only what is built."),
