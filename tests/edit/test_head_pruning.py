@@ -14,6 +14,7 @@ from sequary.core.recipe import Recipe
 from sequary.core.values import Batch
 from sequary.edit.head_pruning import HeadPruning, attentions, cut, importance, lowest
 from sequary.mixers.attention.causal import CausalAttention
+from sequary.mixers.linear.gla import GatedLinearAttention
 from sequary.mixers.mlp.swiglu import SwiGLU
 
 BLOCK = part(PreNorm, parts=(part(CausalAttention, heads=4, bias=True), part(SwiGLU)))
@@ -75,7 +76,7 @@ def test_each_layer_keeps_its_best() -> None:
 def test_the_edit_leaves_its_input_alone_and_round_trips() -> None:
     net = model()
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    edited = HeadPruning(share=0.5)(net, RECIPE, [batch()], torch.Generator())
+    edited = HeadPruning(keep=0.5)(net, RECIPE, [batch()], torch.Generator())
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     again = Recipe.from_json(edited.recipe.to_json()).build().double()
     again.load_state_dict(edited.model.state_dict())
@@ -85,5 +86,16 @@ def test_the_edit_leaves_its_input_alone_and_round_trips() -> None:
 
 def test_tied_layers_are_refused() -> None:
     looped = RECIPE.but(model__backbone=part(Stack, depth=2, blocks=(Tied("b", BLOCK),)))
-    with pytest.raises(TypeError, match="tied blocks"):
+    with pytest.raises(ValueError, match="tied blocks"):
         HeadPruning()(looped.build(), looped, [batch()], torch.Generator())
+
+
+def test_a_model_without_whole_heads_is_refused_with_the_mend() -> None:
+    headless = RECIPE.but(model__backbone__blocks__0__parts=(part(GatedLinearAttention, heads=2), part(SwiGLU)))
+    with pytest.raises(ValueError, match="hold GatedLinearAttention, SwiGLU, and no attention with heads to cut"):
+        HeadPruning()(headless.build(), headless, [batch()], torch.Generator())
+    once = HeadPruning()(model(), RECIPE, [batch()], torch.Generator())
+    with pytest.raises(ValueError, match="edited before"):
+        HeadPruning()(once.model, once.recipe, [batch()], torch.Generator())
+    with pytest.raises(ValueError, match=r"keep at least 0\.25 of them"):
+        HeadPruning(keep=0.1)(model(), RECIPE, [batch()], torch.Generator())

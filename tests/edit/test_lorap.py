@@ -13,6 +13,7 @@ from sequary.core.recipe import Recipe
 from sequary.core.values import Batch
 from sequary.edit.lorap import LoRAP, kept_channels
 from sequary.mixers.attention.causal import CausalAttention
+from sequary.mixers.mlp.dense import MLP
 from sequary.mixers.mlp.swiglu import SwiGLU
 from sequary.ops.lowrank import truncated, weighted
 
@@ -79,3 +80,25 @@ def test_more_kept_is_nearer() -> None:
 def test_the_very_lowest_channels_stay() -> None:
     scores = torch.arange(20.0).flip(0)
     assert kept_channels(scores, 0.5, 0.1).tolist() == [*range(8), 18, 19]
+
+
+@pytest.mark.parametrize("keep", [0.02, 0.04, 0.3])
+def test_the_width_stated_is_the_width_left(keep: float) -> None:
+    edit = LoRAP(keep=keep, least=0.05)
+    assert edit.kept(88) == len(kept_channels(torch.arange(88.0), 1 - keep, 0.05))
+
+
+def refusal(recipe: Recipe, edit: LoRAP = LoRAP()) -> str:
+    with pytest.raises(ValueError) as caught:
+        edit(recipe.build(), recipe, [batch()], torch.Generator())
+    return str(caught.value)
+
+
+def test_what_does_not_fit_is_refused_with_the_mend() -> None:
+    other = RECIPE.but(model__backbone__blocks__0__parts=(part(CausalAttention, heads=4), part(MLP)))
+    assert "its blocks hold MLP, and only softmax attention and SwiGLU" in refusal(other)
+    alone = RECIPE.but(model__backbone__blocks__0__parts=(part(CausalAttention, heads=4),))
+    assert "no SwiGLU to thin" in refusal(alone)
+    once = LoRAP()(model().float(), RECIPE, [batch()], torch.Generator()).recipe
+    assert "edited before" in refusal(once)
+    assert "leaves none of 88 channels" in refusal(RECIPE, LoRAP(keep=0.001))

@@ -66,7 +66,7 @@ def pruned(claim: Claim, base: Fitted, seen: list[Batch], seed: int) -> tuple[Mo
     """The least important heads cut out, and as many random ones, several times."""
     rng = generator(CPU, seed, "random heads")
     share, layers = claim.settings["share"], attentions(base.model)
-    system = HeadPruning(share=share)(base.model, base.recipe, seen, rng).model
+    system = HeadPruning(keep=1 - share)(base.model, base.recipe, seen, rng).model
     shape = len(layers), layers[0].heads
     drop = round(share * shape[0] * shape[1])
     keeps = [~lowest(torch.rand(shape, generator=rng), drop) for _ in range(claim.settings["draws"])]

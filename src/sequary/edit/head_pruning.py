@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe
 from sequary.core.values import Batch, Edited
-from sequary.edit.layers import changed, stack_of
+from sequary.edit.layers import changed, parts, stack_of
 from sequary.mixers.attention.causal import CausalAttention
 from sequary.mixers.attention.full import Attention
+from sequary.mixers.attention.projection import FULL
 
 HEADED = (CausalAttention, Attention)
 
@@ -59,7 +60,10 @@ def lowest(scores_LH: Tensor, drop: int) -> Tensor:
     guarded = normal.scatter(1, best, float("inf"))
     room = int(guarded.isfinite().sum())
     if not 0 <= drop <= room:
-        raise ValueError(f"drop={drop}: {scores_LH.numel()} heads in {len(scores_LH)} layers, of which {room} can go")
+        what = f"drop={drop}: {scores_LH.numel()} heads in {len(scores_LH)} layers, of which {room} can go"
+        raise ValueError(
+            f"{what}, since each layer keeps one; keep at least {1 - room / scores_LH.numel():.4g} of them"
+        )
     chosen = torch.zeros(scores_LH.numel(), dtype=torch.bool)
     chosen[guarded.flatten().argsort(stable=True)[:drop]] = True
     return chosen.view_as(scores_LH)
@@ -67,14 +71,30 @@ def lowest(scores_LH: Tensor, drop: int) -> Tensor:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeadPruning:
-    """Cut out `share` of all heads, the least important by the loss on the calibration batches."""
+    """Keep the share `keep` of all heads; the least important by the loss on the calibration batches are cut out."""
 
-    share: float = 0.5
+    keep: float = 0.5
 
     def __call__(self, model: Model, recipe: Recipe, calibration: Sequence[Batch], rng: torch.Generator) -> Edited:
-        stack_of(recipe)  # what cannot be opened up is refused before anything is computed
+        refuse(recipe)  # before anything is computed
         scores = importance(model, recipe, calibration, rng)
-        return cut(model, recipe, ~lowest(scores, round(self.share * scores.numel())))
+        return cut(model, recipe, ~lowest(scores, round((1 - self.keep) * scores.numel())))
+
+
+def refuse(recipe: Recipe) -> None:
+    """ValueError for a model without whole heads, with the mend."""
+    stack_of(recipe)
+    found = list(parts(recipe))
+    heads = [p for p in found if p.cls in HEADED]
+    if not heads:
+        others = ", ".join(dict.fromkeys(p.name for p in found))
+        raise ValueError(
+            f"its blocks hold {others}, and no attention with heads to cut; choose a model that has some, such as gpt"
+        )
+    if any(p.get("kept") is not None or p.get("ranks", FULL) != FULL for p in heads):
+        raise ValueError(
+            "its attention was edited before, and whole heads are needed; edit the model that it came from"
+        )
 
 
 def cut(model: Model, recipe: Recipe, keep_LH: Tensor) -> Edited:

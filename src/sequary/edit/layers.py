@@ -14,9 +14,13 @@ def stack_of(recipe: Recipe) -> Part[Any]:
     """The model's backbone, which must be a stack of blocks with parts."""
     backbone = recipe.model.get("backbone")
     if not isinstance(backbone, Part) or backbone.cls is not Stack:
-        raise TypeError(f"this edit needs a model whose backbone is a Stack; {recipe.model.name} has {backbone!r}")
+        has = backbone.name if isinstance(backbone, Part) else "none"
+        raise ValueError(
+            f"it is opened up layer by layer, which needs a backbone Stack; {recipe.model.name} has {has}; "
+            "choose a plain stack of blocks, such as gpt"
+        )
     if any(block.tie is not None for block in backbone.get("blocks")):
-        raise TypeError("this edit changes layers apart; tied blocks are one module and cannot be")
+        raise ValueError("layers are changed apart, and tied blocks are one module; choose a model without ties")
     return backbone
 
 
@@ -25,6 +29,12 @@ def unrolled(recipe: Recipe) -> tuple[Part[Any], ...]:
     stack = stack_of(recipe)
     blocks, depth = stack.get("blocks"), stack.get("depth")
     return tuple(blocks[i % len(blocks)] for i in range(depth))
+
+
+def parts(recipe: Recipe) -> Iterator[Part[Any]]:
+    """Every part of every block; a block without `parts` is one itself."""
+    for block in unrolled(recipe):
+        yield from block.get("parts", (block,))
 
 
 def places(recipe: Recipe, cls: tuple[type, ...]) -> Iterator[tuple[int, int, Part[Any]]]:

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe
 from sequary.core.values import Batch, Edited
-from sequary.edit.layers import changed, places, stack_of
+from sequary.edit.layers import changed, parts, places, stack_of
 from sequary.mixers.attention.causal import CausalAttention
 from sequary.mixers.attention.full import Attention
+from sequary.mixers.attention.projection import FULL
 from sequary.mixers.mlp.swiglu import SwiGLU
 from sequary.ops.lowrank import weighted
 
@@ -74,12 +75,15 @@ class LoRAP:
     least: float = 0.01
 
     def __call__(self, model: Model, recipe: Recipe, calibration: Sequence[Batch], rng: torch.Generator) -> Edited:
-        stack_of(recipe)
+        self.refuse(recipe)
         with sizes(model) as squares, torch.no_grad():
             for batch in calibration:
                 model(batch, rng=rng)
         low = changed(recipe, (CausalAttention, Attention), lambda _, part: part.but(ranks=self.ranks(recipe.dim)))
-        wide = iter([m.up.out_features for m in model.modules() if isinstance(m, SwiGLU)])
+        widths = [m.up.out_features for m in model.modules() if isinstance(m, SwiGLU)]
+        if self.kept(min(widths)) < 1:
+            raise ValueError(f"keep={self.keep} leaves none of {min(widths)} channels of a feed-forward; keep more")
+        wide = iter(widths)
         smaller = changed(low, (SwiGLU,), lambda _, part: part.but(hidden=self.kept(next(wide))))
         made = smaller.build().to(next(model.parameters()))
         weights = dict(model.state_dict())
@@ -92,6 +96,23 @@ class LoRAP:
         before, after = (sum(p.numel() for p in m.parameters()) for m in (model, made))
         return Edited(made.train(model.training), smaller, {"params_before": before, "params": after})
 
+    def refuse(self, recipe: Recipe) -> None:
+        """ValueError for a model that is not attention and SwiGLU throughout, with the mend."""
+        stack_of(recipe)
+        found = list(parts(recipe))
+        others = dict.fromkeys(p.name for p in found if p.cls not in (CausalAttention, Attention, SwiGLU))
+        if others:
+            raise ValueError(
+                f"its blocks hold {', '.join(others)}, and only softmax attention and SwiGLU are made smaller; "
+                "choose a model of these alone, such as gpt"
+            )
+        if not any(p.cls is SwiGLU for p in found):
+            raise ValueError("its blocks hold no SwiGLU to thin; choose a model that has them, such as gpt")
+        if any(p.get("kept") is not None or p.get("ranks", FULL) != FULL for p in found):
+            raise ValueError(
+                "its attention was edited before, and whole projections are needed; edit the model that it came from"
+            )
+
     def ranks(self, dim: int) -> tuple[int, int, int, int]:
         """Ranks of q, k, v, o that hold `keep` of 4 dim² parameters: 2 r dim each, v and o `tilt` times q and k."""
         low = max(1, round(self.keep * dim / (1 + self.tilt)))
@@ -100,7 +121,7 @@ class LoRAP:
 
     def kept(self, width: int) -> int:
         """Channels of `width` that stay."""
-        return width - (int((1 - self.keep + self.least) * width) - int(self.least * width))
+        return width - (min(width, int((1 - self.keep + self.least) * width)) - int(self.least * width))
 
     def factorise(self, weights: dict[str, Tensor], at: str, squares: dict[str, Tensor], dim: int) -> None:
         for name, rank in zip(("qkv.q", "qkv.k", "qkv.v", "o"), self.ranks(dim), strict=True):

@@ -27,7 +27,7 @@ CARD = Card(
     ),
 )
 block = part(PreNorm, parts=(part(CausalAttention, heads=8), part(SwiGLU)))
-RECIPE = language_model(dim=128, depth=2, blocks=(block,)).but(edits=(HeadPruning(share=0.5),))
+RECIPE = language_model(dim=128, depth=2, blocks=(block,)).but(edits=(HeadPruning(keep=0.5),))
 CLAIM = Claim(
     "cutting the half of the heads that matters least costs less than cutting a random half",
     experiment="edit_order",
