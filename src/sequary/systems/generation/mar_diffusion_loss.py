@@ -44,16 +44,16 @@ CARD = Card(
     ),
 )
 GRID = (7, 7)
-TOKENIZER = Train(steps=1200, batch=32, lr=2e-3)
-PRIOR = Train(steps=1500, batch=64, lr=2e-3, warmup=0.05, ema=0.99)
+TOKENIZER = Train(steps=800, batch=32, lr=2e-3)
+PRIOR = Train(steps=2500, batch=64, lr=3e-3, warmup=0.05, ema=0.99)
 NORM = part(LayerNorm, eps=1e-6)
 NOISE = Gaussian(1000, LinearBetas())
 order = Masked(iterations=16)
-block = part(PreNorm, parts=(part(Attention, heads=4, dropout=0.1), part(MLP, dropout=0.1)), norm=NORM)
+block = part(PreNorm, parts=(part(Attention, heads=4), part(MLP)), norm=NORM)
 coder = part(ConvCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 2))
 half = part(Stack, depth=3, blocks=(block,), norm=NORM)
 RECIPE = Recipe(
-    dim=96,
+    dim=64,
     model=part(
         Tokenized,
         tokenizer=part(ImageVAE, code=4, grid=GRID, coder=coder),
@@ -65,14 +65,14 @@ RECIPE = Recipe(
             buffer=8,
             encoder=half,
             decoder=half,
-            head=part(Diffusion, channels=4, width=96, depth=3, noise=NOISE, calls=50),
+            head=part(Diffusion, channels=4, width=64, depth=3, noise=NOISE, calls=25),
         ),
     ),
     stages=(
         Stage(name="tokenizer", objective=Reconstruct(), train=TOKENIZER, learns="tokenizer"),
         Stage(name="prior", objective=MaskedLatentTokens(grid=GRID, order=order), train=PRIOR, learns="prior"),
     ),
-    decode=MaskedGroups(grid=GRID, order=order, guidance=Growing(3.0)),
+    decode=MaskedGroups(grid=GRID, order=order, guidance=Growing(2.0)),
     tiny=(
         *(("dim", 16), ("model__prior__encoder__depth", 1), ("model__prior__decoder__depth", 1)),
         *(("model__tokenizer__coder__width", 8), ("model__tokenizer__coder__multiples", (1, 1))),
@@ -91,6 +91,11 @@ SIZES = {
         "model__prior__buffer": 64,
         **{f"model__prior__{side}__depth": depth for side in ("encoder", "decoder")},
         **{f"model__prior__{side}__blocks__0__parts__0__heads": heads for side in ("encoder", "decoder")},
+        **{
+            f"model__prior__{side}__blocks__0__parts__{i}__dropout": 0.1
+            for side in ("encoder", "decoder")
+            for i in (0, 1)
+        },
         "model__prior__head": part(Diffusion, channels=16, depth=head, width=width),
         "stages__1__objective__grid": (16, 16),
         "decode__grid": (16, 16),

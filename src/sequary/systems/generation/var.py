@@ -43,12 +43,12 @@ CARD = Card(
 )
 SIDES = (1, 2, 4, 7)
 VOCAB = 128
-TOKENIZER = Train(steps=1500, batch=32, lr=2e-3)
-PRIOR = Train(steps=1500, batch=64, lr=2e-3, warmup=0.05)
+TOKENIZER = Train(steps=1000, batch=32, lr=2e-3)
+PRIOR = Train(steps=1500, batch=64, lr=3e-3, warmup=0.05)
 coder = part(ConvCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 2))
 block = part(AdaLN, parts=(part(NormedAttention, heads=4, normal=part(Unit)), part(TanhMLP)))
 RECIPE = Recipe(
-    dim=96,
+    dim=64,
     model=part(
         Tokenized,
         tokenizer=part(MultiScaleVQ, vocab=VOCAB, code=16, scales=SIDES, coder=coder),
@@ -65,7 +65,7 @@ RECIPE = Recipe(
         Stage(name="tokenizer", objective=Reconstruct(), train=TOKENIZER, learns="tokenizer"),
         Stage(name="prior", objective=NextGroup(), train=PRIOR, learns="prior"),
     ),
-    decode=ScaleByScale(choice=Drawn(top_k=100, top_p=0.95), guidance=Growing(2.5)),
+    decode=ScaleByScale(choice=Drawn(), guidance=Growing(1.5)),
     tiny=(
         *(("dim", 16), ("model__prior__backbone__depth", 1), ("model__prior__order__sides", (1, 2, 3))),
         *(("model__tokenizer__coder__width", 8), ("model__tokenizer__coder__multiples", (1, 1))),
@@ -87,7 +87,7 @@ SIZES = {
     }
     for depth in (16, 20, 24, 30)
 }
-SMALL = {"dim": 64, "stages__0__train__steps": 600, "stages__1__train__steps": 700}
+SMALL = {"stages__0__train__steps": 600, "stages__1__train__steps": 700}
 LIVE = {"dim": 32, "model__prior__backbone__depth": 2, "stages__0__train__steps": 100, "stages__1__train__steps": 100}
 CLAIM = Claim(
     "predicting the next scale whole makes better images than raster next-token prediction at equal training time, in K calls instead of T",

@@ -33,14 +33,14 @@ CARD = Card(
 GRID = (7, 7)
 RASTER = Permuted(start=0.0, stop=0.0)
 VOCAB = 128
-TOKENIZER = Train(steps=1500, batch=32, lr=2e-3)
-PRIOR = Train(steps=2000, batch=64, lr=2e-3, warmup=0.05)
+TOKENIZER = Train(steps=1000, batch=32, lr=2e-3)
+PRIOR = Train(steps=2000, batch=64, lr=3e-3, warmup=0.05)
 coder = part(PoolCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 4))
 block = part(
     AdaLN, parts=(part(NormedAttention, heads=4, normal=part(Normed)), part(MLP)), norm=part(LayerNorm, eps=1e-6)
 )
 RECIPE = Recipe(
-    dim=96,
+    dim=64,
     model=part(
         Tokenized,
         tokenizer=part(VQ, vocab=VOCAB, code=16, grid=GRID, coder=coder),
