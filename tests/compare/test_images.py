@@ -12,11 +12,12 @@ import pytest
 import sequary
 from sequary.compare.ask import Ask
 from sequary.compare.board import Board
+from sequary.compare.image_blocks import lay, other
 from sequary.compare.makers import Blurred, Codes, GaussianEntrant, Maker, MakerEntrant, Pixels
 from sequary.compare.options import BadArgument, options
 from sequary.compare.prepare import prepare
 from sequary.compare.run import compare
-from sequary.compare.tasks.generate import ImageTask, lay, other
+from sequary.compare.tasks.generate import ImageTask
 from sequary.core.catalogue import UnknownSystem
 from sequary.data.errors import DataError
 from sequary.data.images import Images
