@@ -20,6 +20,10 @@ from sequary.tokens.symbols import Embedding
 LM_TINY = (("dim", 32), ("model__backbone__depth", 2), ("model__tokens__vocab", 32), ("model__head__vocab", 32))
 
 
+SPEAKING = Train(lr=1e-3, batch=8, steps=2000, warmup=0.05, betas=(0.9, 0.95), weight_decay=0.1, patience=5)
+"""What small language models learn by on a laptop: the same for all, so that a comparison is one of models."""
+
+
 def language_model(
     *,
     dim: int,
@@ -27,7 +31,7 @@ def language_model(
     blocks: tuple[Part[Mixer], ...],
     vocab: int = FromData("vocab"),
     norm: Part[Norm] = part(RMSNorm),
-    train: Train = Train(lr=1e-3, batch=16, steps=2000, warmup=0.05),
+    train: Train = SPEAKING,
     tiny: tuple[tuple[str, Any], ...] = LM_TINY,
 ) -> Recipe:
     """Symbols, a stack of causal blocks, next-token loss."""

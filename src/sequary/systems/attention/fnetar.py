@@ -24,7 +24,7 @@ CARD = Card(
 )
 attention = part(PreNorm, parts=(part(CausalAttention, heads=4), part(MLP)))
 fourier = part(PreNorm, parts=(part(CausalFourier, window=64), part(MLP)))
-RECIPE = language_model(dim=256, depth=6, blocks=(attention, fourier))
+RECIPE = language_model(dim=128, depth=4, blocks=(attention, fourier))
 CLAIM = Claim(
     "mixing half of the layers by a fixed causal Fourier transform is better than not mixing them at all",
     experiment="language",

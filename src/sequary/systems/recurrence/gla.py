@@ -26,7 +26,7 @@ CARD = Card(
     ),
 )
 block = part(PreNorm, parts=(part(GatedLinearAttention, heads=4), part(SwiGLU)))
-RECIPE = language_model(dim=256, depth=6, blocks=(block,))
+RECIPE = language_model(dim=128, depth=4, blocks=(block,))
 SIZES = {
     "340m": {"dim": 1024, "model__backbone__depth": 24},
     "1.3b": {"dim": 2048, "model__backbone__depth": 24},

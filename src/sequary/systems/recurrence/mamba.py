@@ -27,7 +27,7 @@ CARD = Card(
     ),
 )
 norm = part(RMSNorm, eps=1e-5)
-RECIPE = language_model(dim=256, depth=8, blocks=(part(PreNorm, parts=(part(Mamba),), norm=norm),), norm=norm)
+RECIPE = language_model(dim=128, depth=8, blocks=(part(PreNorm, parts=(part(Mamba),), norm=norm),), norm=norm)
 SIZES = {
     "130m": {"dim": 768, "model__backbone__depth": 24},
     "370m": {"dim": 1024, "model__backbone__depth": 48},

@@ -8,7 +8,6 @@ from sequary.blocks.prenorm import PreNorm
 from sequary.builders import language_model
 from sequary.core.card import Card
 from sequary.core.part import part
-from sequary.core.recipe import Train
 from sequary.mixers.attention.causal import CausalAttention
 from sequary.mixers.mlp.swiglu import SwiGLU
 
@@ -19,11 +18,6 @@ CARD = Card(
     modalities=("text",),
 )
 block = part(PreNorm, parts=(part(CausalAttention, heads=4), part(SwiGLU, ratio=8 / 3)))
-RECIPE = language_model(
-    dim=128,
-    depth=4,
-    blocks=(block,),
-    train=Train(lr=1e-3, batch=8, steps=2000, warmup=0.05, betas=(0.9, 0.95), weight_decay=0.1, patience=5),
-)
+RECIPE = language_model(dim=128, depth=4, blocks=(block,))
 SIZES = {"10m": {"dim": 384, "model__backbone__depth": 6, "model__backbone__blocks__0__parts__0__heads": 6}}
 TUNE = {"stages__0__train__lr": (1e-3, 3e-3, 3e-4)}

@@ -21,4 +21,4 @@ CARD = Card(
     notes=("Plain rotary angles, as in flash-linear-attention, and no magnitudes of xPos beside the decay.",),
 )
 block = part(PreNorm, parts=(part(Retention, heads=4, key_ratio=0.5, value_ratio=1.0), part(SwiGLU)))
-RECIPE = language_model(dim=256, depth=6, blocks=(block,))
+RECIPE = language_model(dim=128, depth=4, blocks=(block,))
