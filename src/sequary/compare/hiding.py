@@ -1,15 +1,19 @@
-"""Which known cells of a panel a comparison of imputers hides."""
+"""Which known cells of a panel a comparison of imputers hides, and how wrong estimates of them are."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
+from sequary.compare import scoring
 from sequary.compare.options import BadArgument
 from sequary.data.errors import DataError
-from sequary.data.panel import Panel
+from sequary.data.panel import Floats, Panel
+from sequary.data.scaling import moments
+from sequary.tasks.impute.fitted import Filled
 from sequary.tasks.impute.gaps import Bools, Ints, hidden
 
 RATES = (0.1, 0.3, 0.5)
@@ -53,6 +57,14 @@ class Hiding:
         return tuple(found)
 
 
+def seen(panel: Panel, hidden: Sequence[Bools]) -> Panel:
+    """What an imputer may look at."""
+    series = (
+        dataclasses.replace(s, values=np.where(h, np.nan, s.values)) for s, h in zip(panel.series, hidden, strict=True)
+    )
+    return dataclasses.replace(panel, series=tuple(series))
+
+
 def lay(panel: Panel, block: int | None, source: str) -> tuple[Hiding, Panel, tuple[str, ...]]:
     """What is hidden of which series, and notes on it.
 
@@ -94,3 +106,35 @@ def lay(panel: Panel, block: int | None, source: str) -> tuple[Hiding, Panel, tu
     roles: list[Literal["choice", "board"]] = ["choice" if f < CHOICE else "board" for f in range(count)]
     panel = dataclasses.replace(panel, series=tuple(panel.series[i] for i in kept))
     return Hiding(tuple(cells), tuple(parts), tuple(roles), rates, steps), panel, (*short, rule)
+
+
+def losses(
+    panel: Panel, hiding: Hiding, said: Sequence[Filled], role: str, levels: Sequence[float]
+) -> dict[str, Floats]:
+    """Metric -> [units, parts of the role], errors in deviations of what is known of the channel; infinite where a hidden
+    cell was not filled."""
+    folds = [f for f, r in enumerate(hiding.roles) if r == role]
+    width = len(panel.channels)
+    found: dict[str, Floats] = {}
+
+    def put(name: str, unit: int, fold: int, value: float) -> None:
+        shape = (len(panel.series) * width, len(folds))
+        found.setdefault(name, np.full(shape, np.nan))[unit, fold] = value
+
+    known = seen(panel, hiding.cells)
+    each = zip(panel.series, known.series, said, hiding.cells, hiding.parts, strict=True)
+    for i, (series, left, filled, gone, part_T) in enumerate(each):
+        size_C = moments(left.values)[1]
+        error_TC = np.abs(filled.values - series.values) / np.where(size_C > 0, size_C, 1.0)
+        inside = {c: np.abs(filled.values - series.values) <= half for c, half in filled.half.items()}
+        for (f, fold), c in ((pair, c) for pair in enumerate(folds) for c in range(width)):
+            cells = gone[:, c] & (part_T == fold)
+            if not cells.any():
+                continue
+            error, unit = np.nan_to_num(error_TC[cells, c], nan=np.inf), i * width + c
+            put("mae", unit, f, float(error.mean()))
+            put("rmse", unit, f, float(np.sqrt((error**2).mean())))
+            put(f"mae_{100 * hiding.rates[fold]:.0f}", unit, f, float(error.mean()))
+            for level in levels if filled.half else ():
+                put(f"coverage_{scoring.percent(level)}", unit, f, float(inside[level][cells, c].mean()))
+    return found

@@ -15,6 +15,7 @@ import numpy as np
 
 from sequary.compare.ask import Ask
 from sequary.compare.entrants import Kind, OutOfTime, Point
+from sequary.compare.hiding import seen
 from sequary.compare.systems import frozen, settings_of, with_rhythm
 from sequary.core import catalogue
 from sequary.data.panel import Panel
@@ -26,14 +27,6 @@ from sequary.tasks.impute.train import targets, train
 Rival = rivals.Neighbours | rivals.Regressions
 LEAST = 200
 """Donors below which a rival says nothing."""
-
-
-def seen(panel: Panel, hidden: Sequence[Bools]) -> Panel:
-    """What an imputer may look at."""
-    series = (
-        dataclasses.replace(s, values=np.where(h, np.nan, s.values)) for s, h in zip(panel.series, hidden, strict=True)
-    )
-    return dataclasses.replace(panel, series=tuple(series))
 
 
 class Learned(Protocol):

@@ -25,8 +25,8 @@ from sequary.compare.backtest import Outcome
 from sequary.compare.board import Fold, Plot
 from sequary.compare.folds import words
 from sequary.compare.footprint import Footprint
-from sequary.compare.hiding import RATES, Hiding, lay
-from sequary.compare.imputers import ImputerEntrant, ordinary, seen
+from sequary.compare.hiding import RATES, Hiding, lay, losses, seen
+from sequary.compare.imputers import ImputerEntrant, ordinary
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
 from sequary.core import catalogue
@@ -34,7 +34,6 @@ from sequary.core.values import Batch
 from sequary.data import frames, tables
 from sequary.data.panel import Floats, Panel
 from sequary.data.roles import Columns
-from sequary.data.scaling import moments
 from sequary.tasks import saved
 from sequary.tasks.impute import train as imputing
 from sequary.tasks.impute.fitted import Filled
@@ -58,7 +57,9 @@ class ImputeTask:
         said: list[Filled] = learned.fill(self.panel, hidden, ask)
         took = perf_counter() - began
         return Outcome(
-            losses={name: rows.tolist() for name, rows in self.losses(said, role, ask.levels).items()},
+            losses={
+                name: rows.tolist() for name, rows in losses(self.panel, self.hiding, said, role, ask.levels).items()
+            },
             params=learned.params,
             train_s=learned.train_s,
             latency_ms=1000 * took / len(self.panel.series),
@@ -66,35 +67,6 @@ class ImputeTask:
             fixed=learned.fixed,
             drawn={name: self._lines(name, said, ask) for name in drawn},
         )
-
-    def losses(self, said: Sequence[Filled], role: str, levels: Sequence[float]) -> dict[str, Floats]:
-        """Metric -> [units, parts of the role], errors in deviations of what is known of the channel; infinite where a hidden
-        cell was not filled."""
-        folds = [f for f, r in enumerate(self.hiding.roles) if r == role]
-        width = len(self.panel.channels)
-        found: dict[str, Floats] = {}
-
-        def put(name: str, unit: int, fold: int, value: float) -> None:
-            shape = (len(self.panel.series) * width, len(folds))
-            found.setdefault(name, np.full(shape, np.nan))[unit, fold] = value
-
-        known = seen(self.panel, self.hiding.cells)
-        each = zip(self.panel.series, known.series, said, self.hiding.cells, self.hiding.parts, strict=True)
-        for i, (series, left, filled, hidden, part_T) in enumerate(each):
-            size_C = moments(left.values)[1]
-            error_TC = np.abs(filled.values - series.values) / np.where(size_C > 0, size_C, 1.0)
-            inside = {c: np.abs(filled.values - series.values) <= half for c, half in filled.half.items()}
-            for (f, fold), c in ((pair, c) for pair in enumerate(folds) for c in range(width)):
-                cells = hidden[:, c] & (part_T == fold)
-                if not cells.any():
-                    continue
-                error, unit = np.nan_to_num(error_TC[cells, c], nan=np.inf), i * width + c
-                put("mae", unit, f, float(error.mean()))
-                put("rmse", unit, f, float(np.sqrt((error**2).mean())))
-                put(f"mae_{100 * self.hiding.rates[fold]:.0f}", unit, f, float(error.mean()))
-                for level in levels if filled.half else ():
-                    put(f"coverage_{scoring.percent(level)}", unit, f, float(inside[level][cells, c].mean()))
-        return found
 
     def probe(self, entrant: Any, ask: Ask) -> list[float]:
         ask, hidden = leak.quick(entrant, ask), self.hiding.cells

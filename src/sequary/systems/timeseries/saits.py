@@ -58,9 +58,19 @@ RECIPE = Recipe(
 )
 TUNE = {"stages__0__train__lr": (1e-3, 3e-3)}
 CLAIM = Claim(
-    "steps that cannot see themselves are imputed better than by the same network without the diagonal mask",
+    "what is missing is imputed better where steps cannot see themselves than by the same network without the diagonal mask",
     experiment="imputation",
     against="saits with itself=True",
     metric="mae",
-    settings={"data": "correlated_sines", "channels": 8, "missing": (0.3, 0.6)},
+    settings={
+        "data": {"channels": 8, "sources": 4, "noise": 0.1, "context": 48, "missing": (0.3, 0.6), "block": 8.0},
+        "system": {"dim": 64, "stages__0__train__steps": 1500},
+        "baseline": {f"model__{stack}__blocks__0__parts__0__itself": True for stack in ("first", "second")},
+        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "seeds": 5,
+        "live": {
+            "system": {"dim": 32, "model__first__depth": 1, "model__second__depth": 1, "stages__0__train__steps": 400},
+            "grid": {"stages__0__train__lr": (3e-3,)},
+        },
+    },
 )
