@@ -15,12 +15,12 @@ from sequary.core.card import Claim
 from sequary.models.energy import EnergyModel
 from sequary.tasks.language.train import Bytes, prepare
 
-GRID = {"stages__0__train__lr": (1e-2,)}
 TINY = {
     "dim": 16,
     "model__backbone__depth": 1,
     "stages__0__train__batch": 8,
     "stages__0__train__steps": 60,
+    "stages__0__train__lr": 1e-2,
     "stages__0__train__patience": None,
 }
 
@@ -37,7 +37,7 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Claim:
 
     monkeypatch.setattr(text, "shakespeare", shakespeare)
     monkeypatch.setattr(r, "shakespeare", shakespeare)
-    return claim_of("ebwm-ebt", {"context": 16, "train": TINY, "grid": GRID, "judged": 300, "separated": 0.9})
+    return claim_of("ebwm-ebt", {"context": 16, "train": TINY, "judged": 300, "separated": 0.9})
 
 
 def test_arms_are_as_large_as_each_other() -> None:

@@ -1,9 +1,9 @@
 """Template: layers moved from the decoder to the encoder keep the accuracy of a translation and save time when decoding.
 
 Made-up translation: each symbol is replaced by that of a dictionary, then each run of three is put into the order, of six, that its
-first symbol asks for. The metric is the share of right symbols when decoding greedily. Broken where
-the system is not faster than the baseline, for one row and for `rows` at once, in CPU seconds of the one thread, encoding included,
-both in turn. The baseline has as many layers, so 12 % more weights: those of cross-attention.
+first symbol asks for. The metric is the share of right symbols when decoding greedily. Broken where the system is not faster than the
+baseline, for one row and for `rows` at once, in CPU seconds of the one thread, encoding included, both in turn. The baseline has as
+many layers, so 12 % more weights: those of cross-attention.
 
 Settings: `symbols`, `length` (a multiple of 3), `train` (overrides of both), `system`, `baseline` (overrides of each), `grid`
 (overrides tried for each arm), `rows`.

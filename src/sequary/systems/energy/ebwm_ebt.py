@@ -36,6 +36,15 @@ RECIPE = Recipe(
     stages=(Stage(objective=Refinement(), train=Train(lr=1e-3, batch=16, steps=2000, warmup=0.05)),),
     tiny=(("dim", 32), ("model__backbone__depth", 2)),
 )
+train = {
+    "stages__0__train__batch": 8,
+    "stages__0__train__steps": 700,
+    "stages__0__train__lr": 3e-3,
+    "stages__0__train__betas": (0.9, 0.95),
+    "stages__0__train__weight_decay": 0.1,
+    "stages__0__train__evaluate_every": 1000,
+    "stages__0__train__patience": None,
+}
 CLAIM = Claim(
     "the loss falls with every step of descent, and energies tell true continuations from corrupted ones",
     experiment="refinement",
@@ -43,16 +52,9 @@ CLAIM = Claim(
     metric="bits_per_byte",
     settings={
         "context": 64,
-        "train": {
-            "stages__0__train__batch": 16,
-            "stages__0__train__steps": 600,
-            "stages__0__train__betas": (0.9, 0.95),
-            "stages__0__train__weight_decay": 0.1,
-            "stages__0__train__evaluate_every": 1000,
-            "stages__0__train__patience": None,
-        },
-        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "train": train,
         "judged": 20_000,
         "separated": 0.9,
+        "live": {"train": train | {"stages__0__train__steps": 60}, "judged": 5000},
     },
 )
