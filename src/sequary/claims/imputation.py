@@ -2,8 +2,8 @@
 
 Every window mixes `sources` sines of its own frequencies and phases into `channels` channels by a matrix that the seed draws,
 with noise (settings: `data`). Of each window a share is missing, one of `missing`, at random entries or in blocks of `block`
-steps a channel, in turn. Missing entries are missing in training too: the recipe's own objective hides others. Metric `mae`: error of the final
-estimate on all missing entries of the test windows, in units of the data's deviation.
+steps a channel, in turn. They are missing in training too: the recipe's own objective hides others. Metric `mae`: error of
+the final estimate on all missing entries of the test windows, in units of the data's deviation.
 
 The twin is the same recipe with `baseline` put into it. Both have the learning rate of `grid` that is best on validation, by the
 first seed. Floor: linear interpolation in time. Exact part: with the mask no step looks at itself in any attention map, and
