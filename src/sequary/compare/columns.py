@@ -21,6 +21,9 @@ NAMES = {
     "mae_50": "MAE 50 %",
     "crps": "CRPS",
     "bits_per_byte": "bits per byte",
+    "error": "error rate",
+    "log_loss": "log loss",
+    "f1_error": "1 − macro F1",
     "frechet": "Fréchet distance",
     "times_real": "× real images",
     "wrong_class": "wrong class",
@@ -28,6 +31,7 @@ NAMES = {
     "order_error": "1 − AUROC",
     "missed": "events missed",
     "false_alarms": "false alarms",
+    "delay": "steps to settle",
 }
 _VERDICTS = {"better": "worse", "tie": "tie", "too little data to separate": "too little data"}
 

@@ -103,7 +103,8 @@ def read_as(data: Any, form: Form) -> Labelled:
         mend = (
             "give an .npz of recordings" if form.kind == "recordings" else "give a table with the columns of training"
         )
-        raise DataError(f"the model was fitted on {form.kind}, and these are none", file=source, mend=mend)
+        kind = "recordings" if form.kind == "recordings" else "a table"
+        raise DataError(f"the model was fitted on {kind}, which this is not", file=source, mend=mend)
     if recorded:
         found = read_recordings(data)
         if found.rate != form.rate:
