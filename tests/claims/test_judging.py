@@ -46,6 +46,13 @@ def test_a_difference_within_the_margin_is_none() -> None:
     assert judge(ERROR, trials((0.1, 0.9), (0.9, 0.1), (0.1, 0.9)))[0] == "inconclusive"
 
 
+def test_a_margin_below_zero_asks_for_no_more_than_as_good() -> None:
+    as_good = dataclasses.replace(ERROR, margin=-0.02)
+    assert judge(as_good, trials((0.51, 0.50), (0.512, 0.50), (0.511, 0.50)))[0] == "holds"
+    assert judge(as_good, trials((0.52, 0.50), (0.50, 0.50), (0.53, 0.50)))[0] == "inconclusive"
+    assert judge(as_good, trials((0.60, 0.50), (0.61, 0.50), (0.60, 0.50)))[0] == "does not hold at this scale"
+
+
 def test_trials_survive_json_and_notes_are_averaged() -> None:
     found = [Trial(seed, 1.0, 2.0, also={"bits": float(seed)}) for seed in range(3)]
     back = [Trial(**json.loads(json.dumps(dataclasses.asdict(t)))) for t in found]

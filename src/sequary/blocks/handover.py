@@ -33,6 +33,8 @@ class SharedSlices(Slices):
             raise ValueError(f"count={count} does not divide dim={dim}; use a width of {count * -(-dim // count)}")
         self.count = count
         self.out = nn.Linear(dim // count, width, bias=False)
+        # What it says to a part is added to the part's embedding, and starts as large: larger, it drowns the symbols.
+        nn.init.normal_(self.out.weight, std=0.02 * (dim // count) ** -0.5)
 
     def forward(self, x_ND: Tensor) -> Tensor:
         return self.out(x_ND.unflatten(-1, (self.count, -1)))

@@ -14,6 +14,7 @@ from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe
 from sequary.core.values import Batch
 from sequary.train.loop import fit
+from sequary.train.manifest import Chosen as Replayed
 from sequary.train.seeds import derive, forked
 
 Arms = Mapping[str, Recipe]
@@ -37,12 +38,14 @@ class Rows:
 
 
 def trained(recipe: Recipe, rows: Rows, *, vocab: int, seed: int) -> Model:
-    """The recipe with its vocabulary bound, fresh weights from `seed`, after its one stage."""
+    """The recipe with its vocabulary bound, fresh weights from `seed`, after its one stage. In float32: no clock decides."""
     bound = recipe.bind({"vocab": vocab})
     with forked(torch.device("cpu")):
         torch.manual_seed(derive(seed, "weights"))
         model = bound.build()
-    return fit(model, bound.stages[0], rows, seed=seed, progress=False).model
+    own = bound.stages[0].train
+    chosen = Replayed(precision="full", steps=own.steps, batch=own.batch)
+    return fit(model, bound.stages[0], rows, seed=seed, progress=False, chosen=chosen).model
 
 
 @torch.no_grad()
@@ -66,6 +69,8 @@ def parts(make: Callable[[int, str], Rows], train: Mapping[str, Any]) -> tuple[R
 def tuned(arms: Arms, rows: tuple[Rows, Rows, Rows], *, vocab: int, grid: Mapping[str, tuple[Any, ...]]) -> Chosen:
     """For each arm the overrides of the grid with the best accuracy on held-out rows: equal tuning for all. The first wins ties."""
     options = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(options) == 1:
+        return dict.fromkeys(arms, options[0])
     best: Chosen = {}
     for name, recipe in arms.items():
         scores = [accuracy(trained(recipe.but(**o), rows[0], vocab=vocab, seed=0), rows[1]) for o in options]

@@ -17,6 +17,8 @@ from sequary.core.card import Claim
 from sequary.core.recipe import Recipe
 from sequary.data.texts import read_text
 from sequary.tasks.language.train import VOCABULARY, Bytes, Fitted, train
+from sequary.tasks.training import altered
+from sequary.train.manifest import Chosen as Replayed
 
 Chosen = dict[str, dict[str, Any]]
 
@@ -29,9 +31,12 @@ def shakespeare() -> tuple[Bytes, Bytes]:
 
 
 def learnt(claim: Claim, recipe: Recipe, seed: int, settings: Mapping[str, Any] = {}) -> Fitted:
-    """Trained on the first part, whose own last tenth is held out for choices."""
+    """Trained on the first part, whose own last tenth is held out for choices. In float32: no clock decides."""
     changed = {**claim.settings["train"], **settings}
-    return train(recipe, shakespeare()[0], context=claim.settings["context"], seed=seed, settings=changed)
+    own = altered(recipe, changed).stages[-1].train
+    chosen = Replayed(precision="full", steps=own.steps, batch=own.batch)
+    text, context = shakespeare()[0], claim.settings["context"]
+    return train(recipe, text, context=context, seed=seed, settings=changed, chosen=chosen)
 
 
 def bits(claim: Claim, fitted: Fitted) -> float:
@@ -51,6 +56,8 @@ def tuned(claim: Claim, arms: Mapping[str, Recipe]) -> Chosen:
     """For each arm the overrides of the grid with the least validation loss, with the first seed: equal tuning for all."""
     grid: Mapping[str, tuple[Any, ...]] = claim.settings["grid"]
     options = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(options) == 1:
+        return dict.fromkeys(arms, options[0])
     best: Chosen = {}
     for name, recipe in arms.items():
         scores = [learnt(claim, recipe, 0, option).curve[-1][2] for option in options]

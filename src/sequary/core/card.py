@@ -38,5 +38,5 @@ class Claim:
     metric: str = ""
     better: Literal["higher", "lower"] = "lower"
     margin: float = 0.0
-    """Differences within it count as none (the claim does not hold)."""
+    """Differences within it count as none (the claim does not hold). Below zero: how much worse still counts as as good."""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])

@@ -10,7 +10,7 @@ def rotate(x_BHTK: Tensor, positions_BT: Tensor, *, base: float = 10_000.0) -> T
     """`x` with each pair (first half, second half) turned by position · base^(−2i/K); K must be even."""
     half = x_BHTK.shape[-1] // 2
     rate = base ** (-torch.arange(half, device=x_BHTK.device, dtype=torch.float64) / half)
-    angle = (positions_BT[:, None, :, None] * rate).to(x_BHTK.dtype)
-    cos, sin = angle.cos(), angle.sin()
+    angle = positions_BT[:, None, :, None] * rate  # in float64: in bfloat16 a late position's angle is off by a radian
+    cos, sin = angle.cos().to(x_BHTK.dtype), angle.sin().to(x_BHTK.dtype)
     a, b = x_BHTK[..., :half], x_BHTK[..., half:]
     return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
