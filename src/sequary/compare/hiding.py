@@ -71,15 +71,7 @@ def lay(panel: Panel, block: int | None, source: str) -> tuple[Hiding, Panel, tu
     Raises:
         DataError, BadArgument: nothing is long enough.
     """
-    median = int(np.median([len(s) for s in panel.series]))
-    if median < 4 * PARTS[-1]:
-        what = f"the median series has {median} steps, {4 * PARTS[-1]} are needed to hide some of them and learn from the rest"
-        raise DataError(what, file=source, mend="give more rows")
-    season = panel.frequency.season
-    steps = block or min(season if 1 < season <= SHORT else 12, max(1, median // 30))
-    if steps > median // (2 * PARTS[-1]):
-        raise BadArgument(f"horizon={steps}: blocks of at most {median // (2 * PARTS[-1])} steps fit into these series")
-    count = next((n for n in PARTS if median // n >= 5 * steps), PARTS[-1])
+    count, steps = _sizes(panel, block, source)
     rates = tuple(RATES[f % len(RATES)] for f in range(count))
     kept, cells, parts = list[int](), list[Bools](), list[Ints]()
     for i, series in enumerate(panel.series):
@@ -106,6 +98,19 @@ def lay(panel: Panel, block: int | None, source: str) -> tuple[Hiding, Panel, tu
     roles: list[Literal["choice", "board"]] = ["choice" if f < CHOICE else "board" for f in range(count)]
     panel = dataclasses.replace(panel, series=tuple(panel.series[i] for i in kept))
     return Hiding(tuple(cells), tuple(parts), tuple(roles), rates, steps), panel, (*short, rule)
+
+
+def _sizes(panel: Panel, block: int | None, source: str) -> tuple[int, int]:
+    """Number of parts, and steps of a block: a season where it is short, else 12, fewer in short series."""
+    median, least = int(np.median([len(s) for s in panel.series])), PARTS[-1]
+    if median < 4 * least:
+        what = f"the median series has {median} steps, {4 * least} are needed to hide some and learn from the rest"
+        raise DataError(what, file=source, mend="give more rows")
+    season = panel.frequency.season
+    steps = block or min(season if 1 < season <= SHORT else 12, max(1, median // 30))
+    if steps > median // (2 * least):
+        raise BadArgument(f"horizon={steps}: blocks of at most {median // (2 * least)} steps fit into these series")
+    return next((n for n in PARTS if median // n >= 5 * steps), least), steps
 
 
 def losses(
