@@ -15,6 +15,7 @@ import sequary
 from sequary.compare.ask import Ask
 from sequary.compare.board import Board
 from sequary.compare.detectors import DetectorEntrant, ForestEntrant, ResidualEntrant, Told, judged
+from sequary.compare.finding import latency
 from sequary.compare.folds import Origin
 from sequary.compare.options import BadArgument, options
 from sequary.compare.prepare import prepare
@@ -153,6 +154,19 @@ def test_a_perfect_detector_has_no_error(task: DetectTask) -> None:
     floor = task.run(ResidualEntrant("last", "Last", Residuals(1)), "board", ASK).means()
     assert floor["order_error"] < 0.1  # jumps are what it sees
     assert floor["missed"] == 0.5  # its threshold is high: a fault lies in what it was held out from
+
+
+def test_only_the_last_rows_of_a_long_table_are_timed(folder: Path) -> None:
+    long, seen = prepare(waves(700), given(folder), task="detect", columns=LABEL), list[int]()
+
+    class Counts:
+        def scores(self, panel: Panel) -> list[Floats]:
+            seen.append(len(panel.series[0].past))
+            return [np.zeros(len(s)) for s in panel.series]
+
+    assert isinstance(long.task, DetectTask)
+    assert latency(Told(Counts(), 1.0, 0.0), long.task.panel) >= 0
+    assert seen == [512, 512]
 
 
 @pytest.fixture(scope="module")

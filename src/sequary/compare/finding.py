@@ -34,7 +34,14 @@ def losses(score: Floats, label: Bools, learned: Learned, frequency: Frequency) 
 def latency(learned: Learned, panel: Panel) -> float:
     """Seconds in which the last rows of a series are scored; once, after once."""
     series = panel.series[0]
-    part = dataclasses.replace(series, times=series.times[-TIMED:], values=series.values[-TIMED:])
+    first = max(0, len(series) - TIMED)
+    part = dataclasses.replace(
+        series,
+        times=series.times[first:],
+        values=series.values[first:],
+        past=series.past[first:],
+        future=series.future[first:],
+    )
     one = dataclasses.replace(panel, series=(part,))
     learned.scores(one)
     began = perf_counter()
