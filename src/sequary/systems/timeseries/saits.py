@@ -63,13 +63,15 @@ CLAIM = Claim(
     against="saits with itself=True",
     metric="mae",
     settings={
-        "data": {"channels": 8, "sources": 4, "noise": 0.1, "context": 48, "missing": (0.3, 0.6), "block": 8.0},
-        "system": {"dim": 64, "stages__0__train__steps": 1500},
+        "data": {"channels": 8, "sources": 4, "noise": 0.1, "context": 32, "missing": (0.3, 0.6), "block": 8.0},
+        "system": {f"model__{stack}__depth": 1 for stack in ("first", "second")}
+        | {"dim": 64, "stages__0__train__steps": 1500},
         "baseline": {f"model__{stack}__blocks__0__parts__0__itself": True for stack in ("first", "second")},
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
         "seeds": 5,
         "live": {
-            "system": {"dim": 32, "model__first__depth": 1, "model__second__depth": 1, "stages__0__train__steps": 400},
+            "system": {f"model__{stack}__depth": 1 for stack in ("first", "second")}
+            | {"dim": 32, "stages__0__train__steps": 400},
             "grid": {"stages__0__train__lr": (3e-3,)},
         },
     },
