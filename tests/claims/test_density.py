@@ -10,6 +10,7 @@ import torch
 from sequary.claims import density
 from sequary.claims.experiments import claim_of
 from sequary.claims.mixture import Mixture
+from sequary.claims.token_densities import NOISE, target
 from sequary.heads.diffusion import Diffusion
 
 SETTINGS = {"channels": 4, "vocab": 16, "rows": 200, "steps": 3, "rates": (3e-3,)}
@@ -34,7 +35,7 @@ def test_distance_of_one_density_from_itself_is_nothing_and_of_a_shift_is_not() 
 
 
 def test_means_of_two_modes_are_farther_than_the_nearest_of_many_draws() -> None:
-    truth = density.target("two modes", 4, 0)
+    truth = target("two modes", 4, 0)
     u = torch.randn(30, 2, generator=rng()).repeat_interleave(100, 0)
     x, y = (truth.draw(u, rng()).view(30, 100, 4), truth.draw(u, torch.Generator().manual_seed(1)).view(30, 100, 4))
     mean = x.mean(1, keepdim=True).expand_as(x)
@@ -43,14 +44,14 @@ def test_means_of_two_modes_are_farther_than_the_nearest_of_many_draws() -> None
 
 def test_the_circle_is_one_and_the_modes_are_two() -> None:
     u = torch.zeros(400, 2)
-    two = density.target("two modes", 2, 0).draw(u, rng())
-    near = torch.cdist(two, two) < 6 * density.NOISE * math.sqrt(2)
+    two = target("two modes", 2, 0).draw(u, rng())
+    near = torch.cdist(two, two) < 6 * NOISE * math.sqrt(2)
     groups = {tuple(row.nonzero().flatten().tolist()) for row in near}
     assert len(groups) == 2
-    circle = density.target("circle", 2, 0).draw(u, rng())
+    circle = target("circle", 2, 0).draw(u, rng())
     reached = torch.zeros(400, dtype=torch.bool)
     reached[0] = True
-    near = (torch.cdist(circle, circle) < 6 * density.NOISE * math.sqrt(2)).float()
+    near = (torch.cdist(circle, circle) < 6 * NOISE * math.sqrt(2)).float()
     for _ in range(100):
         reached |= near[reached].sum(0) > 0
     assert bool(reached.all())

@@ -12,7 +12,6 @@ Settings: `channels`, `vocab`, `rows`, `steps`, `rates` (learning rates, chosen 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from sequary.claims.judging import Trial
 from sequary.claims.mixture import Mixture
+from sequary.claims.token_densities import Rows, target
 from sequary.core.card import Claim
 from sequary.core.contracts import Head, Model
 from sequary.core.ctx import Tape
@@ -39,44 +39,9 @@ from sequary.train.seeds import derive, forked, generator
 CPU = torch.device("cpu")
 SHAPES = ("two modes", "circle")
 ARMS = ("diffusion", "squared_error", "codes", "mixture")
-DIM, GIVEN, NOISE = 32, 64, 0.05
+DIM, GIVEN = 32, 64
 DRAWS = 100
 """Of each of `GIVEN` vectors u."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """Tokens given u; `waves` [2, 3 · channels] and `shifts` make c, a and b."""
-
-    shape: str
-    waves: Tensor
-    shifts: Tensor
-
-    def draw(self, u_N2: Tensor, rng: torch.Generator) -> Tensor:
-        """[N, channels]."""
-        c, a, b = (u_N2 @ self.waves + self.shifts).sin().chunk(3, -1)
-        turn = 2 * math.pi * torch.rand(len(u_N2), 1, generator=rng)
-        if self.shape == "two modes":
-            turn = math.pi * (turn / math.pi).floor()
-            b = torch.zeros_like(b)
-        return c + a * turn.cos() + b * turn.sin() + NOISE * torch.randn(c.shape, generator=rng)
-
-
-def target(shape: str, channels: int, seed: int) -> Target:
-    rng = generator(CPU, seed, "target", shape)
-    return Target(shape, torch.randn(2, 3 * channels, generator=rng), 6 * torch.rand(3 * channels, generator=rng))
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    values: Tensor
-    target: Tensor
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def batch(self, rows: Tensor) -> Batch:
-        return Batch(values=self.values[rows], target=self.target[rows])
 
 
 class Given(Model):
