@@ -150,10 +150,17 @@ def test_a_perfect_detector_has_no_error(task: DetectTask) -> None:
             return Told(Oracle(task.labels), 0.5, 0.0)
 
     found = task.run(Knows(*NAMED), "board", ASK).means()
-    assert found == {"event_error": 0, "order_error": 0, "missed": 0, "false_alarms": 0, "delay": 0}
+    assert found == {"event_error": 0, "order_error": 0, "missed": 0, "alarms_week": 0, "delay": 0}
     floor = task.run(ResidualEntrant("last", "Last", Residuals(1)), "board", ASK).means()
     assert floor["order_error"] < 0.1  # jumps are what it sees
     assert floor["missed"] == 0.5  # its threshold is high: a fault lies in what it was held out from
+
+
+def test_false_alarms_are_counted_by_the_week_where_there_are_weeks(folder: Path) -> None:
+    ready = prepare(waves().with_columns(time=pl.int_range(480)), given(folder), task="detect", columns=LABEL)
+    found = ready.task.run(ResidualEntrant(*NAMED), "board", ASK).means()
+    assert "alarms_1000" in found
+    assert [e.id for e in ready.entrants][:2] == ["last-value-residuals", "isolation-forest"]  # no season
 
 
 def test_only_the_last_rows_of_a_long_table_are_timed(folder: Path) -> None:
@@ -184,7 +191,7 @@ def test_a_whole_comparison(made: tuple[Board, Path]) -> None:
     assert {c.status for c in board.candidates} == {"ok"}
     assert len(board.candidates) == 4
     for c in board.candidates:
-        assert c.metrics.keys() == {"event_error", "order_error", "missed", "false_alarms", "delay"}
+        assert c.metrics.keys() == {"event_error", "order_error", "missed", "alarms_week", "delay"}
         assert c.latency_ms > 0
     assert board.leak.max_shift == 0.0
     assert board.leak.by_fold == [0.0, 0.0]

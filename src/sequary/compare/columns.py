@@ -30,7 +30,8 @@ NAMES = {
     "event_error": "1 − F1 of events",
     "order_error": "1 − AUROC",
     "missed": "events missed",
-    "false_alarms": "false alarms",
+    "alarms_week": "false alarms a week",
+    "alarms_1000": "false alarms per 1000 steps",
     "delay": "steps to settle",
 }
 _VERDICTS = {"better": "worse", "tie": "tie", "too little data to separate": "too little data"}

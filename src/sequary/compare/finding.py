@@ -21,12 +21,13 @@ TIMED = 512
 def losses(score: Floats, label: Bools, learned: Learned, frequency: Frequency) -> dict[str, float]:
     """Of one block. Infinite where nothing has a score; NaN where there is nothing to score, or no event to be missed."""
     found = judge(score, label, learned.threshold, distance(frequency.season))
-    often = (steps_a_week(frequency) or 1000) / max(found.steps, 1)
+    week = steps_a_week(frequency)
+    often = found.false_alarms * (week or 1000) / max(found.steps, 1)
     return {
         "event_error": 1 - found.f1 if found.steps else math.inf if len(score) else math.nan,
         "order_error": 1 - found.auroc,
         "missed": 1 - found.found / found.events if found.events else math.nan,
-        "false_alarms": often * found.false_alarms,
+        "alarms_week" if week else "alarms_1000": often,
         "delay": float(learned.delay),
     }
 

@@ -38,7 +38,6 @@ from sequary.data.roles import Columns
 from sequary.tasks import saved
 from sequary.tasks.detect import train as detecting
 from sequary.tasks.detect.alarms import Bools, distance
-from sequary.tasks.detect.judged import steps_a_week
 from sequary.tasks.detect.labels import parted
 from sequary.tasks.training import altered
 from sequary.tasks.whole_windows import targets
@@ -141,9 +140,7 @@ def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
     task = DetectTask(laid.panel, laid.labels, laid.origins)
     chosen = systems.select(given.systems, given.family, task="detect", default=DETECTORS)
     entrants = [*ordinary(task.panel), *(DetectorEntrant(id, title) for id, title in chosen)]
-    week = steps_a_week(panel.frequency)
-    often = "false alarms: a week" if week else "false alarms: per 1000 steps"
-    notes = (*laid.notes, f"{often}; an alarm that goes on counts again every {distance(panel.frequency.season)} steps")
+    notes = (*laid.notes, f"an alarm that goes on counts again every {distance(panel.frequency.season)} steps")
     facts = understood.as_dict()
     block = max(len(s) - row for s, row in zip(task.panel.series, task.origins[1].rows, strict=True))
     return Prepared(
