@@ -39,6 +39,7 @@ COMMANDS = {
     "impute": "Fill the missing cells of a table by a saved model.",
     "detect": "Anomalies in a table by a saved model: a score for each row, events as intervals.",
     "classify": "The class of each series, by a saved model.",
+    "edit": "A saved language model made smaller: size, speed and error before and after; exit status 1 where that brings nothing.",
     "systems": "What is built; with --all everything that the catalogue lists.",
     "show": "One system: idea, equation, parts, how to use it.",
     "check": "Run the laws of a system or of a part of your own; its claim; recorded cases.",

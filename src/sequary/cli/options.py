@@ -32,11 +32,24 @@ FORMS = {
     "context": Form("--context", "Look-back, in steps or bytes. [default: from season, horizon and length]"),
     "data": Form("DATA", "A table (CSV, TSV, Parquet, Arrow) or a text file."),
     "detect.alarms": Form(
-        "--alarms", "False alarms per 1000 steps that the threshold allows. [default: 1]", values.number("--alarms"), "X"
+        "--alarms",
+        "False alarms per 1000 steps that the threshold allows. [default: 1]",
+        values.number("--alarms"),
+        "X",
     ),
     "detect.out": Form("--out", "File of the table with scores. [default: none]", metavar="PATH"),
     "device": Form("--device", "cpu, cuda or auto."),
     "dry_run": Form("--dry-run", "Only the plan, its time and its memory."),
+    "edit.data": Form(
+        "--data",
+        "A text: the edit looks at its first nine tenths, the last judges. [default: text that the model writes]",
+        metavar="PATH",
+    ),
+    "edit.keep": Form("--keep", "Share that stays, such as 0.5. [default: the system's]", values.number("--keep"), "X"),
+    "edit.out": Form("--out", "Folder of the edited model. [default: MODEL-SYSTEM]", metavar="PATH"),
+    "edit.system": Form(
+        "--with", "Whose edit: an id of `sequary systems --kind compression`, or a .py file.", metavar="SYSTEM"
+    ),
     "everything": Form("--all", "The whole catalogue, not only what is built."),
     "family": Form("--family", "All built systems of a theme or kind."),
     "generate.check": Form(

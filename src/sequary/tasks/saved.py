@@ -31,15 +31,20 @@ def save(fitted: Fit, folder: str | Path) -> None:
         OutputError: it cannot be written, or holds something else than a model.
         RecipeError: the recipe has parts from outside sequary and its entry points, so that it could not be loaded.
     """
+    write_folder(Path(folder), content(fitted), mark=CONTRACT)
+
+
+def content(fitted: Fit) -> dict[str, bytes]:
+    """The files of the folder, by name. Raises RecipeError as `save` does."""
     plain = fitted.recipe.to_json()
     Recipe.from_json(plain)
     versions = {"sequary": version("sequary"), "torch": torch.__version__, "python": platform.python_version()}
-    content: dict[str, bytes | str] = {
-        RECIPE: json.dumps(plain, indent=1) + "\n",
+    contract = task(fitted.task).CONTRACT.of(fitted, versions).model_dump_json(indent=1)
+    return {
+        RECIPE: f"{json.dumps(plain, indent=1)}\n".encode(),
         WEIGHTS: packed(fitted.model),
-        CONTRACT: task(fitted.task).CONTRACT.of(fitted, versions).model_dump_json(indent=1) + "\n",
+        CONTRACT: f"{contract}\n".encode(),
     }
-    write_folder(Path(folder), content, mark=CONTRACT)
 
 
 def load(folder: str | Path) -> Saved:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe
 from sequary.data.texts import Bytes, is_text, read_text
 from sequary.tasks import task
 from sequary.tasks.language.contract import Contract
+from sequary.tasks.language.editing import Changed, edit
 from sequary.tasks.language.fitted import Fitted
 from sequary.tasks.language.generation import Checked, Written, check, write
 from sequary.tasks.language.train import refuses, train
@@ -20,7 +23,7 @@ CONTRACT = Contract
 
 
 class Saved(task.Saved):
-    verbs = ("bits_per_byte(data)", "generate(prompt, n)")
+    verbs = ("bits_per_byte(data)", "generate(prompt, n)", "edit(system)")
     fitted: Fitted
 
     def bits_per_byte(self, data: Bytes, after: Bytes | None = None) -> float:
@@ -44,6 +47,12 @@ class Saved(task.Saved):
     def check(self, written: Written) -> Checked:
         """A text written in blocks against what is written stepwise: equal, in how many calls and seconds."""
         return check(self.fitted, written)
+
+    def edit(
+        self, system: str, *, keep: float | None = None, data: Bytes | str | Path | None = None, seed: int = 0
+    ) -> Changed:
+        """A smaller model by the edit of a system such as lorap, with what it brings; see `editing.edit`. This one stays."""
+        return edit(self.fitted, system, keep=keep, data=data, seed=seed)
 
 
 SAVED = Saved
