@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 LOCKED_TORCH := 2.13.0
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint claims record bench lock clean
+.PHONY: demo test test-all lint claims record generators bench lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -36,6 +36,10 @@ record: $(READY)
 	  OMP_NUM_THREADS=1 $(BIN)/sequary check $$id --record | tail -n 1 | sed "s/^/$$id: /"; \
 	  if [ -d tests/parity/goldens/$$id ]; then OMP_NUM_THREADS=1 $(BIN)/sequary check $$id --goldens tests/parity/goldens --record >/dev/null || echo "$$id: parity FAILED"; fi; \
 	done
+
+# Trains the image generators on ../shared/data's digits, keeps them in build/generators and writes docs/generation.md: hours, resumable.
+generators: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/generation.py
 
 # The figures of docs/results.md. Nothing else should run.
 bench: $(READY)

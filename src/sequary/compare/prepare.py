@@ -13,7 +13,7 @@ from sequary.compare.ask import Ask
 from sequary.compare.board import Fold
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.task import Task
-from sequary.data import texts
+from sequary.data import images, texts
 from sequary.data.roles import Columns
 
 
@@ -43,13 +43,15 @@ def names() -> list[str]:
 
 
 def prepare(data: Any, given: Options, *, task: str | None, columns: Columns) -> Prepared:
-    """For a path or a dataframe; `task` None: forecasts of a table, language modelling of a text.
+    """For a path or a dataframe; `task` None: language modelling of a text, generation of images, forecasts of a table.
 
     Raises:
         DataError, BadArgument, UnknownSystem: one line with the mend.
     """
     if task is None:
-        task = "language" if isinstance(data, str | Path) and texts.is_text(data) else "forecast"
+        task = "forecast"
+        if isinstance(data, str | Path):
+            task = "language" if texts.is_text(data) else "generate" if images.is_images(data) else "forecast"
     if task not in names():
         raise BadArgument(f"task={task!r} cannot be compared; there are {', '.join(names())}")
     return importlib.import_module(f"sequary.compare.tasks.{task}").prepare(data, given, columns)
