@@ -121,8 +121,8 @@ class DetectTask:
         saved.save(entrant.fit(self.panel, ask), folder)
 
 
-def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
-    source = str(data) if isinstance(data, str | Path) else "dataframe"
+def _metric(given: Options, columns: Columns, source: str) -> str:
+    """What ranks; refuses what makes no sense of detectors."""
     if columns.label is None:
         raise BadArgument(
             f"{source}: detectors are judged by labels; name the column that is 1 at anomalies by --label"
@@ -132,10 +132,16 @@ def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
     metric = given.metric or METRICS[0]
     if metric not in METRICS:
         raise BadArgument(f"metric={metric!r}: boards of detectors rank by {', '.join(METRICS)}")
+    return metric
+
+
+def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
+    source = str(data) if isinstance(data, str | Path) else "dataframe"
+    metric = _metric(given, columns, source)
     whole, understood = tables.understand(
         frames.read(data), source=source, columns=columns.labelled("past"), season=given.season
     )
-    panel, labels = parted(whole, columns.label, source)
+    panel, labels = parted(whole, str(columns.label), source)
     laid = lay(targets(panel), labels, source)
     task = DetectTask(laid.panel, laid.labels, laid.origins)
     chosen = systems.select(given.systems, given.family, task="detect", default=DETECTORS)
