@@ -18,7 +18,7 @@ LEVELS = (
     {"systems"},
     {"convert", "train"},
     {"tasks"},
-    {"laws", "claims", "compare", "bench", "serve"},
+    {"laws", "claims", "compare", "bench", "serve", "readings"},
     {"cli"},
 )
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}

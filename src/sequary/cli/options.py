@@ -82,6 +82,12 @@ FORMS = {
     "out": Form("--out", "Folder of the report.", metavar="PATH"),
     "fit.out": Form("--out", "Folder of the model. [default: SYSTEM-model]", metavar="PATH"),
     "predict.out": Form("--out", "File of the forecasts. [default: standard output]", metavar="PATH"),
+    "probe.data": Form(
+        "--data", "A text, whose first bytes the model reads. [default: what it writes]", metavar="PATH"
+    ),
+    "probe.n": Form("--n", "Bytes that the model reads. [default: 40, or its context]"),
+    "probe.out": Form("--out", "Folder of pictures and numbers. [default: MODEL-PROBE]", metavar="PATH"),
+    "probe.system": Form("PROBE", "hidden-attention, attention-rank-collapse … (`sequary systems --kind analysis`)."),
     "prompt": Form("--prompt", "What a text begins with. [default: a line end]", metavar="TEXT"),
     "record": Form("--record", "Write what was found into the results of the package."),
     "slow": Form("--slow", "Export and compile too."),
@@ -90,6 +96,8 @@ FORMS = {
     "seeds": Form("--seeds", "Final runs of each system."),
     "settings": Form("--set", "Change the recipe, such as dim=64; may be repeated.", metavar="PATH=VALUE"),
     "steps": Form("--steps", "Optimiser steps. [default: the recipe's]"),
+    "study.out": Form("--out", "Folder of the page. [default: SYSTEM-study]", metavar="PATH"),
+    "study.system": Form("STUDY", "A system with a study, such as attention-rank-collapse."),
     "system": Form("SYSTEM", "An id or alias of `sequary systems`, or a .py file of your own."),
     "show.system": Form("SYSTEM", "An id or alias of `sequary systems`."),
     "systems": Form("--systems", "Ids, aliases or .py files.", values.some, "A,B,./MINE.PY"),

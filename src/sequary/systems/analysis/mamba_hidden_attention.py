@@ -15,6 +15,7 @@ CARD = Card(
     kind="analysis",
     arxiv="2403.01590",
     year=2024,
+    aliases=("hidden-attention",),
     modalities=("text", "image", "any"),
     notes=(
         "The source's row of the class token lacks that token's decay and own entry; the converter gives the exact row too.",

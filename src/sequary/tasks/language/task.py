@@ -12,6 +12,7 @@ from sequary.tasks.language.contract import Contract
 from sequary.tasks.language.editing import Changed, edit
 from sequary.tasks.language.fitted import Fitted
 from sequary.tasks.language.generation import Checked, Written, check, write
+from sequary.tasks.language.probing import Probed, probe
 from sequary.tasks.language.train import refuses, train
 from sequary.tasks.sampling import Sampling
 from sequary.tasks.task import Asked, Tell
@@ -23,7 +24,7 @@ CONTRACT = Contract
 
 
 class Saved(task.Saved):
-    verbs = ("bits_per_byte(data)", "generate(prompt, n)", "edit(system)")
+    verbs = ("bits_per_byte(data)", "generate(prompt, n)", "edit(system)", "probe(system)")
     fitted: Fitted
 
     def bits_per_byte(self, data: Bytes, after: Bytes | None = None) -> float:
@@ -53,6 +54,12 @@ class Saved(task.Saved):
     ) -> Changed:
         """A smaller model by the edit of a system such as lorap, with what it brings; see `editing.edit`. This one stays."""
         return edit(self.fitted, system, keep=keep, data=data, seed=seed)
+
+    def probe(
+        self, system: str, *, data: Bytes | str | Path | None = None, n: int | None = None, seed: int = 0
+    ) -> Probed:
+        """What the probe of a system such as hidden-attention reads of the first `n` bytes of a text; see `probing.probe`."""
+        return probe(self.fitted, system, data=data, n=n, seed=seed)
 
 
 SAVED = Saved
