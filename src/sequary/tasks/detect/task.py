@@ -113,10 +113,8 @@ def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
 
 def _tell_threshold(fitted: Fitted, tell: Tell) -> None:
     found, steps = fitted.threshold, fitted.threshold.steps
-    tell(
-        f"threshold {found.at():.3g}: at most {int(RATE * steps / 1000)} alarms in the {steps:,} steps that were held out; "
-        f"a score is settled {fitted.delay} steps later"
-    )
+    tell(f"threshold {found.at():.3g}: alarms in the {steps:,} held-out steps: {int(RATE * steps / 1000)} at most")
+    tell(f"the score of a row is settled {fitted.delay} steps later")
 
 
 def reopen(recipe: Recipe, model: Model, contract: Contract) -> Fitted:
