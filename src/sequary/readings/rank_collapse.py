@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from sequary.readings.page import COLORS, Drawing, Page
 from sequary.tasks.language.probing import Probed
@@ -51,6 +51,8 @@ def _depth(ax: Axes, *, lines: Lines, log: bool) -> None:
         ax.plot(layers, [e[len(e) // 2] for e in each], color=color, marker=marker, markersize=4, label=name)
     if log:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.0e}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
     else:
         ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))

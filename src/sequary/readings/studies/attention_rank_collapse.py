@@ -31,7 +31,8 @@ def study() -> Page:
         title="Rank collapse: attention alone makes its tokens alike",
         lead=(
             "1: tokens differ freely; towards 0: all tokens are alike (the matrix of tokens has rank one). Layer 0 is the embedding. "
-            f"Fresh weights, {seeds} seeds: lines are medians, bands go from least to greatest.",
+            f"Fresh weights, {seeds} seeds: lines are medians, bands go from least to greatest; what falls below "
+            "rounding is drawn at rounding.",
             f"Attention alone falls at an accelerating rate, to rounding ({ROUNDING:g}) by layer {sorted(reached)[seeds // 2]}; "
             f"with skips {ends['with skips']:.2g} is left after {claim.settings['depth']} layers.",
         ),

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
+from sequary.backbones.stack import Stack
 from sequary.core.catalogue import UnknownSystem, card, files, load
 from sequary.core.contracts import Model, Probe
+from sequary.core.part import Part
 from sequary.core.values import Batch, Reading
 from sequary.data.texts import Bytes, read_text
-from sequary.edit.layers import unrolled
 from sequary.tasks.language.fitted import Fitted
 from sequary.tasks.language.generation import write
 from sequary.tasks.sampling import Sampling
@@ -47,7 +48,11 @@ def probe(
     if found.recipe is None or not found.recipe.probes:
         able = [name for name in sorted(files()) if card(name).kind == "analysis"]
         raise UnknownSystem(f"{system} probes no model; {', '.join(able)} do (`sequary systems --kind analysis`)")
-    unrolled(fitted.recipe)  # probes read a stack of blocks; anything else is refused by this
+    backbone = fitted.recipe.model.get("backbone")
+    if not isinstance(backbone, Part) or backbone.cls is not Stack:
+        raise ValueError(
+            f"probes read a stack of blocks, and this {fitted.recipe.model.name} has none; choose gpt, gla or mamba"
+        )
     text = _text(fitted, data, min(LENGTH, fitted.context) if n is None else n, seed)
     chosen, batch = found.recipe.probes[0], Batch(values=torch.tensor([list(text)]))
     with forked(torch.device("cpu")):
