@@ -73,6 +73,6 @@ CLAIM = Claim(
         "faults": ("trend", "frequency", "correlation"),
         "train": {"dim": 32, "model__backbone__depth": 2, "stages__0__train__steps": 600},
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
-        "live": {"train": {"dim": 32, "model__backbone__depth": 2, "stages__0__train__steps": 200}},
+        "live": {"train": {"dim": 32, "model__backbone__depth": 2, "stages__0__train__steps": 350}},
     },
 )
