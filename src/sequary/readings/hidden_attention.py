@@ -51,7 +51,7 @@ def _heat(ax: Axes, *, mass_TT: NDArray[np.float32], symbols: list[str]) -> None
     ax.set(xlabel="byte that is looked at", ylabel="byte that looks")
     ax.grid(visible=False)
     if len(symbols) <= SHOWN:
-        small = min(8.0, 230 / len(symbols))
+        small = min(8.0, 280 / len(symbols))
         ax.set_xticks(range(len(symbols)), symbols, fontsize=small)
         ax.set_yticks(range(len(symbols)), symbols, fontsize=small)
         ax.tick_params(length=0, pad=1)
