@@ -24,7 +24,8 @@ from sequary.core.catalogue import load
 from sequary.data.panel import Floats
 from sequary.data.roles import Columns
 from sequary.tasks.classify import floors
-from sequary.tasks.classify.labelled import Labelled, read
+from sequary.tasks.classify.labelled import Labelled
+from sequary.tasks.classify.reading import read
 from sequary.tasks.classify.train import train
 
 Learn = Callable[[Labelled], Callable[[Labelled], Floats]]

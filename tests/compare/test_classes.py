@@ -12,16 +12,18 @@ import pytest
 import sequary
 from sequary.compare.ask import Ask
 from sequary.compare.board import Board
+from sequary.compare.class_folds import FOLDS, copies, lay, other
 from sequary.compare.classifiers import Classifier, ClassifierEntrant, FloorEntrant, Ruled, ordinary
 from sequary.compare.options import BadArgument, options
 from sequary.compare.prepare import prepare
 from sequary.compare.run import compare
-from sequary.compare.tasks.classify import FOLDS, ClassifyTask, copies, lay, other, scored
+from sequary.compare.tasks.classify import ClassifyTask, scored
 from sequary.core.catalogue import UnknownSystem
 from sequary.data.errors import DataError
 from sequary.data.roles import Columns
 from sequary.tasks.classify import floors
-from sequary.tasks.classify.labelled import Bools, Labelled, read
+from sequary.tasks.classify.labelled import Bools, Labelled
+from sequary.tasks.classify.reading import read
 from sequary.tasks.classify.task import Saved
 from tests.tasks.classify.gestures import COLUMNS, own, recorded, table
 

@@ -19,7 +19,8 @@ from sequary.data.roles import Columns
 from sequary.heads.values import Values
 from sequary.tasks.classify import floors
 from sequary.tasks.classify.fitted import Fitted, calibrated, softmax
-from sequary.tasks.classify.labelled import UNKNOWN, Labelled, read
+from sequary.tasks.classify.labelled import UNKNOWN, Labelled
+from sequary.tasks.classify.reading import read
 from sequary.tasks.classify.rows import Rows, binned, scale
 from sequary.tasks.classify.task import Saved
 from sequary.tasks.classify.train import default_context, held_out, refuses, train

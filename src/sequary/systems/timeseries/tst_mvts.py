@@ -64,5 +64,15 @@ CLAIM = Claim(
     against="tst-mvts without its first stage",
     metric="accuracy",
     better="higher",
-    settings={"data": "gestures", "labels": 60},
+    margin=0.02,
+    settings={
+        "labels": 60,
+        "validation": 300,
+        "test": 1500,
+        "context": 24,
+        "steps": (400, 100),
+        "grid": (1e-3, 3e-4, 3e-3),
+        "seeds": 10,
+        "live": {"test": 500, "grid": (1e-3,), "steps": (150, 75)},
+    },
 )

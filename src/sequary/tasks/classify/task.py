@@ -18,7 +18,7 @@ from sequary.data.texts import is_table
 from sequary.tasks import task
 from sequary.tasks.classify.contract import Contract
 from sequary.tasks.classify.fitted import Fitted
-from sequary.tasks.classify.labelled import read, read_as
+from sequary.tasks.classify.reading import read, read_as
 from sequary.tasks.classify.train import refuses, train
 from sequary.tasks.task import Asked, Tell
 
