@@ -6,8 +6,8 @@ stage, as many supervised steps; `longer`, without it and with the steps of both
 better of the two. `single` has independent masks of single entries in its first stage: that they are easier to fill in (`loss_single`
 below `loss_spans`, mean squared error where masked) and teach less is noted beside, and the verdict does not depend on it.
 
-Settings: these counts; `context` (windows); `steps` (of each stage); `train` (overrides of the recipe); `grid` (learning rates of the last stage, chosen for each
-arm on validation, by the first seed). The floor guesses.
+Settings: these counts; `context` (windows); `steps` (of each stage); `train` (overrides of the recipe); `grid` (learning rates of the last
+stage, chosen for each arm on validation, by the first seed). The floor guesses.
 """
 
 from __future__ import annotations
