@@ -196,6 +196,8 @@ def test_labels_are_read_as_they_are_written() -> None:
     some = table(12).with_columns(
         pl.when(pl.col("id") < "g003").then(None).otherwise(pl.col("gesture")).alias("gesture")
     )
+    blank = some.with_columns(pl.col("gesture").fill_null("  "))
+    assert read(blank, COLUMNS)[0].classes == CLASSES
     data, lines = read(some, COLUMNS)
     assert len(data) == 9
     assert "note: 3 series have no class: left out" in lines
@@ -224,6 +226,10 @@ BAD = {
         dataclasses.replace(COLUMNS, label=None),
     ),
     "one series cannot teach classes": (table(1), dataclasses.replace(COLUMNS, id=None)),
+    "column 'label': the column that tells series apart has this name; rename it": (
+        table(12).rename({"id": "label"}),
+        dataclasses.replace(COLUMNS, id="label"),
+    ),
     "series 'g004' has no value at all; remove it": (
         changed(**{c: pl.when(G4).then(None).otherwise(c) for c in "xy"}),
         COLUMNS,

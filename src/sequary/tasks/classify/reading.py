@@ -118,6 +118,9 @@ def _labels(frame: pl.DataFrame, columns: Columns, label: str, source: Source) -
     """Series -> class."""
     filled, index = not_blank(frame, source)
     id = assign(filled, columns.labelled("static"), source).id
+    if not filled[label].dtype.is_numeric():
+        words = pl.col(label).cast(pl.String).str.strip_chars()
+        filled = filled.with_columns(words.replace("", None).alias(label))
     if id is None:
         what = "one series cannot teach classes: no column tells several apart"
         raise source.refuse(what, mend="name the column with the series of a row: --id COLUMN")
@@ -128,10 +131,14 @@ def _labels(frame: pl.DataFrame, columns: Columns, label: str, source: Source) -
         what = f"{filled[label][at]!r} here, but series {str(filled[id][at])!r} began with another class"
         mend = "give all rows of a series one class, or name another column with --id"
         raise source.refuse(what, column=label, index=index[at], mend=mend)
+    taken = {"label", *(f"p-{name}" for name in filled[label].cast(pl.String).drop_nulls().unique())}
+    if id in taken:
+        mend = f"rename it, such as to 'series': {id!r} will be a column of the answers"
+        raise source.refuse("the column that tells series apart has this name", column=id, mend=mend)
     whole = filled[label].dtype.is_float() and bool((filled[label].drop_nulls() % 1 == 0).all())
     names = filled.select(pl.col(id).cast(pl.String), pl.col(label).cast(pl.Int64) if whole else label)
     pairs = names.drop_nulls().unique(subset=[id], keep="first")
-    return dict(zip(pairs[id], pairs[label].cast(pl.String).str.strip_chars(), strict=True))
+    return dict(zip(pairs[id], pairs[label].cast(pl.String), strict=True))
 
 
 def _of_panel(panel: Panel, names: Sequence[str | None], source: str) -> Labelled:
