@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -239,7 +240,7 @@ def test_a_season_that_is_given_scales_errors_and_is_used(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("change", [{"columns": {"time": "ds"}}, {"season": 12}])
-def test_what_only_tables_have_is_refused_for_a_text(tmp_path: Path, change: dict[str, object]) -> None:
+def test_what_only_tables_have_is_refused_for_a_text(tmp_path: Path, change: dict[str, Any]) -> None:
     (tmp_path / "a.txt").write_text("to be or not to be, that is the question. " * 50)
     with pytest.raises(BadArgument, match="is a text: it has no columns and no season"):
         compare(tmp_path / "a.txt", out=tmp_path / "out", **change)

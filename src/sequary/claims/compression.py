@@ -38,7 +38,7 @@ def arms(slug: str, claim: Claim) -> dict[str, Recipe]:
     system, baseline = load(slug).recipe, load(claim.against or "gpt").recipe
     assert system is not None
     assert baseline is not None
-    system, baseline = system.but(**settings["system"]), baseline.but(**settings["baseline"])
+    system, baseline = system.but(**settings.get("system", {})), baseline.but(**settings["baseline"])
     step = [flops(recipe.but(**settings["train"]), settings["context"]) for recipe in (system, baseline)]
     steps = {"system": settings["steps"], "baseline": round(settings["steps"] * step[0] / step[1])}
     recipes = {"system": system, "baseline": baseline}

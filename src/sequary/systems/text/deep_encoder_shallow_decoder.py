@@ -71,11 +71,8 @@ CLAIM = Claim(
         "rows": 64,
         "system": {"model__encoder__depth": 7, "model__decoder__depth": 1},
         "baseline": {"model__encoder__depth": 4, "model__decoder__depth": 4},
-        "train": {"dim": 64, "stages__0__train__batch": 32, "stages__0__train__steps": 4000},
+        "train": {"dim": 64},
         "grid": {"stages__0__train__lr": (1e-3, 2e-3)},
-        "live": {
-            "train": {"dim": 64, "stages__0__train__batch": 32, "stages__0__train__steps": 500},
-            "grid": {"stages__0__train__lr": (1e-3,)},
-        },
+        "live": {"train": {"dim": 64, "stages__0__train__steps": 500}, "grid": {"stages__0__train__lr": (1e-3,)}},
     },
 )

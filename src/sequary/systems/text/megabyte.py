@@ -11,9 +11,10 @@ from sequary.backbones.stack import Stack
 from sequary.blocks.handover import SharedSlices
 from sequary.blocks.norms import RMSNorm
 from sequary.blocks.prenorm import PreNorm
+from sequary.builders import SPEAKING
 from sequary.core.card import Card, Claim
 from sequary.core.part import FromData, Tied, part
-from sequary.core.recipe import Recipe, Stage, Train
+from sequary.core.recipe import Recipe, Stage
 from sequary.decode.stepwise import Stepwise
 from sequary.heads.shared_symbols import SharedSymbols
 from sequary.mixers.attention.causal import CausalAttention
@@ -55,7 +56,7 @@ RECIPE = Recipe(
         ),
         head=part(SharedSymbols, words=letters),
     ),
-    stages=(Stage(objective=NextToken(), train=Train(lr=1e-3, batch=16, steps=2000, warmup=0.05)),),
+    stages=(Stage(objective=NextToken(), train=SPEAKING),),
     decode=Stepwise(new=64),
     tiny=(("dim", 32), ("model__widths", (32,)), ("model__stages__0__depth", 1), ("model__stages__1__depth", 1)),
 )
@@ -66,17 +67,10 @@ CLAIM = Claim(
     metric="bits_per_byte",
     margin=-0.02,
     settings={
-        "system": {},
         "baseline": {"model__backbone__depth": 5},
         "context": 256,
         "steps": 800,
-        "train": {
-            "stages__0__train__batch": 8,
-            "stages__0__train__betas": (0.9, 0.95),
-            "stages__0__train__weight_decay": 0.1,
-            "stages__0__train__evaluate_every": 1000,
-            "stages__0__train__patience": None,
-        },
+        "train": {"stages__0__train__evaluate_every": 1000, "stages__0__train__patience": None},
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
         "judged": 50_000,
         "new": 192,
