@@ -95,19 +95,36 @@ def first_line(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
+USES = (
+    ({"forecaster"}, ("fit {id} DATA.csv --horizon 24", "compare DATA.csv --horizon 24 --systems {id}")),
+    ({"LoRAP", "HeadPruning"}, ("edit MODEL --with {id} --keep 0.5 --data TEXT.txt --out SMALLER",)),
+    ({"HiddenAttention"}, ("probe MODEL {id} --data TEXT.txt",)),
+    ({"RankCollapse"}, ("study {id}", "probe MODEL {id} --data TEXT.txt")),
+    (
+        {"HiddenValues"},
+        ("fit {id} DATA.csv", "impute {id}-model DATA.csv --out FILLED.csv", "compare DATA.csv --task impute"),
+    ),
+    ({"Degradation"}, ("fit {id} PAST.csv", "detect {id}-model NEW.csv --out SCORES.csv")),
+    ({"MaskedValues"}, ("fit {id} DATA.csv --label COLUMN", "classify {id}-model NEW.csv --out LABELS.csv")),
+    (
+        {"Tokenized"},
+        ("fit {id} IMAGES.npz", "generate {id}-model --n 64 --out grid.png", "compare IMAGES.npz --systems {id}"),
+    ),
+    (
+        {"language_model", "LanguageModel", "Megabyte"},
+        ("fit {id} TEXT.txt", "generate {id}-model --n 500", "compare TEXT.txt --systems {id}"),
+    ),
+)
+"""What a recipe's file imports -> the commands that take the system; the first that fits."""
+
+
 def use(name: str, own: Card, tree: ast.Module) -> list[str]:
-    """Commands and code that work with this system as it stands: text is for models of the next byte."""
+    """Commands and code that work with this system as it stands."""
     taken = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    python = f'sequary.system("{name}").recipe'
     if own.kind in {"forecasting", "reference"} and "timeseries" in own.modalities:
-        return [
-            f"sequary fit {name} DATA.csv --horizon 24",
-            f"sequary compare DATA.csv --horizon 24 --systems {name}",
-            python,
-        ]
-    if "text" in own.modalities and taken & {"language_model", "LanguageModel", "Megabyte"}:
-        return [f"sequary fit {name} TEXT.txt", f"sequary compare TEXT.txt --systems {name}", python]
-    return [python]
+        taken |= {"forecaster"}
+    lines = next((lines for names, lines in USES if names & taken), ())
+    return [*(f"sequary {line.format(id=name)}" for line in lines), f'sequary.system("{name}").recipe']
 
 
 def text(about: dict[str, Any]) -> str:

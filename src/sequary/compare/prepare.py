@@ -13,7 +13,7 @@ from sequary.compare.ask import Ask
 from sequary.compare.board import Fold
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.task import Task
-from sequary.data import images, texts
+from sequary.data import images, recordings, texts
 from sequary.data.roles import Columns
 
 
@@ -37,21 +37,24 @@ class Prepared:
     """All that the result depends on: what a stopped comparison must share with the one that continues it."""
 
 
+MEANT = (("language", texts.is_text), ("classify", recordings.is_recordings), ("generate", images.is_images))
+"""What data are compared by where no task is named; a table by forecasts."""
+
+
 def names() -> list[str]:
     """Of the tasks that can be compared: each is a module of `tasks/` with its own `prepare(data, given, columns)`."""
     return sorted(path.stem for path in (Path(__file__).parent / "tasks").glob("[!_]*.py"))
 
 
 def prepare(data: Any, given: Options, *, task: str | None, columns: Columns) -> Prepared:
-    """For a path or a dataframe; `task` None: language modelling of a text, generation of images, forecasts of a table.
+    """For a path or a dataframe; `task` None: the one that MEANT has for the data.
 
     Raises:
         DataError, BadArgument, UnknownSystem: one line with the mend.
     """
     if task is None:
-        task = "forecast"
-        if isinstance(data, str | Path):
-            task = "language" if texts.is_text(data) else "generate" if images.is_images(data) else "forecast"
+        named = isinstance(data, str | Path)
+        task = next((name for name, means in MEANT if named and means(data)), "forecast")
     if task not in names():
         raise BadArgument(f"task={task!r} cannot be compared; there are {', '.join(names())}")
     return importlib.import_module(f"sequary.compare.tasks.{task}").prepare(data, given, columns)
