@@ -116,7 +116,7 @@ ERRORS = {
     "nowhere.csv: no such file": ["fit", "dlinear", "nowhere.csv"],
     "--horizon 0: at least one step": ["fit", "dlinear", "wide.csv", "--horizon", "0"],
     "the longest has 100 steps, 501 are needed": ["fit", "dlinear", "wide.csv", "--horizon", "500"],
-    "no 'kernal' to change": ["fit", "dlinear", "wide.csv", "--set", "stages__0__kernal=3"],
+    "has no 'kernal'; it has objective, train": ["fit", "dlinear", "wide.csv", "--set", "stages__0__kernal=3"],
     "write PATH=VALUE": ["fit", "dlinear", "wide.csv", "--set", "dim"],
     "kernel=4 has no centre; use 3 or 5": ["fit", "dlinear", "wide.csv", "--set", "model__head__kernel=4"],
     "no device is called 'tpus'": ["fit", "dlinear", "wide.csv", "--device", "tpus"],

@@ -206,7 +206,7 @@ def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPa
         ({"budget": "3steps"}, BadArgument, "give 8steps or more"),
         ({"seeds": 0}, BadArgument, "seeds=0"),
         ({"levels": (80,)}, BadArgument, "between 0 and 1"),
-        ({"task": "classify"}, BadArgument, "there are forecast, language"),
+        ({"task": "poetry"}, BadArgument, "there are classify, detect, forecast"),
     ],
 )
 def test_nonsense_is_refused_with_the_mend(

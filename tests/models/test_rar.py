@@ -14,6 +14,7 @@ from sequary.models.permuted import PermutedCodes
 from sequary.models.tokenized import Tokenized
 from sequary.objectives.image_tokens import PermutedTokens
 from sequary.orders.permuted import Permuted
+from sequary.systems.generation.rar import VOCAB
 from sequary.train.hooks import Progressive
 from tests.models import generation
 
@@ -27,7 +28,7 @@ def parts() -> tuple[Tokenized, PermutedCodes]:
 
 
 def codes(seed: int = 0, rows: int = 2) -> torch.Tensor:
-    return torch.randint(256, (rows, CELLS), generator=generation.rng(seed))
+    return torch.randint(VOCAB, (rows, CELLS), generator=generation.rng(seed))
 
 
 def logits(prior: PermutedCodes, ids: torch.Tensor, known: torch.Tensor | None = None) -> torch.Tensor:
@@ -50,7 +51,7 @@ def test_teacher_forced_logits_are_those_of_decoding_code_by_code() -> None:
         sample = decode(model, Batch(values=torch.zeros(2, 0), cond=cond), generation.rng())
         known = order.plan(GRID, generation.rng()).order(2, CELLS)
         chosen = torch.cat([t["codes"] for t in sample.trace], 1).gather(1, known)
-        decoded = torch.cat([t["logits"] for t in sample.trace], 1).gather(1, known[..., None].expand(-1, -1, 256))
+        decoded = torch.cat([t["logits"] for t in sample.trace], 1).gather(1, known[..., None].expand(-1, -1, VOCAB))
         torch.testing.assert_close(logits(prior, chosen, known), decoded)
         torch.testing.assert_close(sample.raw, model.tokenizer.decode(chosen))
 

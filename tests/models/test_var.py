@@ -12,10 +12,11 @@ from sequary.decode.guidance import UNGUIDED, Growing, guided
 from sequary.decode.scales import ScaleByScale
 from sequary.models.next_scale import NextScale
 from sequary.objectives.image_tokens import NextGroup, Reconstruct
+from sequary.systems.generation.var import SIDES, VOCAB
 from sequary.tokens.multiscale_vq import MultiScaleVQ
 from tests.models import generation
 
-SIDES = (1, 2, 3, 5, 7)
+TOKENS = sum(n * n for n in SIDES)
 
 
 def parts() -> tuple[generation.Tokenized, MultiScaleVQ, NextScale]:
@@ -55,27 +56,27 @@ def test_guidance_grows_with_the_scale() -> None:
     sample = ScaleByScale(choice=Likeliest(), guidance=Growing(3.0))(model, prompt, generation.rng())
     codes = torch.cat([t["codes"] for t in sample.trace], 1)
     both = torch.cat((logits(codes, cond), logits(codes, torch.full_like(cond, prior.classes))))
-    expected = [guided(g, 1 + 2 * k / 4) for k, g in enumerate(both.split([n * n for n in SIDES], 1))]
+    expected = [guided(g, 1 + 2 * k / (len(SIDES) - 1)) for k, g in enumerate(both.split([n * n for n in SIDES], 1))]
     torch.testing.assert_close(torch.cat([t["logits"] for t in sample.trace], 1), torch.cat(expected, 1))
 
 
 def test_logits_of_a_scale_do_not_read_its_codes_or_finer_ones() -> None:
-    codes = torch.randint(256, (2, 88), generator=generation.rng())
-    other = torch.randint(256, (2, 88), generator=generation.rng(1))
+    codes = torch.randint(VOCAB, (2, TOKENS), generator=generation.rng())
+    other = torch.randint(VOCAB, (2, TOKENS), generator=generation.rng(1))
     cond, start = torch.tensor([0, 1]), 0
     base = logits(codes, cond)
     for n in SIDES:
         changed = logits(torch.cat((codes[:, :start], other[:, start:]), 1), cond)
         stop = start + n * n
         torch.testing.assert_close(changed[:, :stop], base[:, :stop], rtol=0, atol=1e-10)
-        if stop < 88:
+        if stop < TOKENS:
             assert (changed[:, stop:] - base[:, stop:]).abs().max() > 1e-6, "finer scales read this one"
         start = stop
 
 
 def test_contexts_from_decoded_groups_are_the_inputs_of_training() -> None:
     _, tokenizer, _ = parts()
-    codes = torch.randint(256, (2, 88), generator=generation.rng())
+    codes = torch.randint(VOCAB, (2, TOKENS), generator=generation.rng())
     inputs, groups = tokenizer.groups(codes), tokenizer.groups(tokenizer.inputs(codes))
     assert not groups[0].any()
     for k in range(1, len(SIDES)):

@@ -39,7 +39,7 @@ COMMANDS = {
     "impute": "Fill the missing cells of a table by a saved model.",
     "detect": "Anomalies in a table by a saved model: a score for each row, events as intervals.",
     "classify": "The class of each series, by a saved model.",
-    "edit": "A saved language model made smaller: size, speed and error before and after; exit status 1 where that brings nothing.",
+    "edit": "A saved language model made smaller; exit status 1 where that brings nothing.",
     "probe": "What goes on inside a saved language model: pictures and numbers.",
     "study": "A study run anew, as a page.",
     "systems": "What is built; with --all everything that the catalogue lists.",
