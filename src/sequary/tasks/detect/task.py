@@ -41,7 +41,7 @@ class Found:
 
 
 class Saved(task.Saved):
-    verbs = ("detect(df)",)
+    verbs = ("detect(df)", "found(df)")
     fitted: Fitted
     contract: Contract
 
