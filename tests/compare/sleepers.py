@@ -11,11 +11,12 @@ from typing import Any
 
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Fold, Plot
+from sequary.compare.board import Fold
 from sequary.compare.footprint import Footprint
 from sequary.compare.measure import Limits
 from sequary.compare.options import Options
 from sequary.compare.prepare import Prepared
+from sequary.compare.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +36,9 @@ class Sleeper:
 
 
 @dataclasses.dataclass(frozen=True)
-class SleepTask:
+class SleepTask(Task):
     trace: Path
     """A file that gets a line for each run."""
-
-    def plots(self, names: Sequence[str], drawn: object, ask: Ask) -> list[Plot]:
-        return []
 
     def run(self, entrant: Sleeper, role: str, ask: Ask, drawn: Sequence[str] = ()) -> Outcome:
         steps = ask.steps or 0

@@ -150,7 +150,7 @@ def many(series: int, rows: int) -> Panel:
 
 def test_a_classical_rival_reads_as_much_history_as_its_share_pays_for() -> None:
     """A fit has a price before it reads anything, so that half the history is not half the time."""
-    ets, costs = RuleEntrant("ets", "", "rival", LastValue), {"least": 0.1, "most": 1.0, "rows": 1000}
+    ets, costs = RuleEntrant("ets", "", LastValue, kind="rival"), {"least": 0.1, "most": 1.0, "rows": 1000}
     whole = many(10, 300)
     assert ets.fitted_to(whole, 100.0, costs, origins=5) == ({}, 50.0)
     setting, seconds = ets.fitted_to(whole, 27.5, costs, origins=5)
@@ -173,7 +173,7 @@ def test_a_classical_rival_is_timed_on_several_series_at_two_lengths() -> None:
 
     whole = many(10, 300)
     rule: Any = Timed  # a rule by its shape, not one of the known ones
-    found = RuleEntrant("ets", "", "rival", rule).costs(whole, make(whole, 4).choice[0], Ask(horizon=4))
+    found = RuleEntrant("ets", "", rule, kind="rival").costs(whole, make(whole, 4).choice[0], Ask(horizon=4))
     assert seen == [(3, 100), (3, 100), (3, 1000)]
     assert found["rows"] == make(whole, 4).choice[0].rows[0]
     assert found["least"] > 0

@@ -90,14 +90,14 @@ class ScalesByAll(FloorEntrant):
     def learn(self, data: Labelled, learnt: Bools, ask: Ask) -> Classifier:
         told = floors.Nearest.fit(data.take(learnt))
         shift, size = floors.scale(data)
-        return Ruled(dataclasses.replace(told, shift=shift, size=0.1 * size), 0.0)
+        return Ruled(dataclasses.replace(told, shift=shift, size=0.1 * size))
 
 
 class CountsAll(FloorEntrant):
     """The plant: values stay unseen, but the classes of all are counted."""
 
     def learn(self, data: Labelled, learnt: Bools, ask: Ask) -> Classifier:
-        return Ruled(floors.Majority.fit(data), 0.0)
+        return Ruled(floors.Majority.fit(data))
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class LooksAhead(ResidualEntrant):
     states: int = 4
 
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Told:
-        return Told(Ahead(5), 1.0, 0.0, delay=self.states)
+        return Told(Ahead(5), 1.0, delay=self.states)
 
 
 NAMED: tuple[Any, ...] = ("x", "X", Residuals())
@@ -147,7 +147,7 @@ def test_a_perfect_detector_has_no_error(task: DetectTask) -> None:
     @dataclasses.dataclass(frozen=True, slots=True)
     class Knows(ResidualEntrant):
         def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Told:
-            return Told(Oracle(task.labels), 0.5, 0.0)
+            return Told(Oracle(task.labels), 0.5)
 
     found = task.run(Knows(*NAMED), "board", ASK).means()
     assert found == {"event_error": 0, "order_error": 0, "missed": 0, "alarms_week": 0, "delay": 0}
@@ -172,7 +172,7 @@ def test_only_the_last_rows_of_a_long_table_are_timed(folder: Path) -> None:
             return [np.zeros(len(s)) for s in panel.series]
 
     assert isinstance(long.task, DetectTask)
-    assert latency(Told(Counts(), 1.0, 0.0), long.task.panel) >= 0
+    assert latency(Told(Counts(), 1.0), long.task.panel) >= 0
     assert seen == [512, 512]
 
 

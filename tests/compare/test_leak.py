@@ -15,7 +15,8 @@ import pytest
 from sequary.compare import folds, leak
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.entrants import Learned, Point
+from sequary.compare.candidates import Point
+from sequary.compare.entrants import Learned
 from sequary.compare.folds import Origin, known
 from sequary.compare.options import options
 from sequary.compare.ordinary import RuleEntrant, floors, ordinary
@@ -87,11 +88,11 @@ def probed(entrant: Any, whole: Panel) -> list[float]:
 
 @pytest.mark.parametrize("plant", [ScaledOnEverything, StopsOnTest])
 def test_plants_are_found(plant: type[RuleEntrant]) -> None:
-    shifts = probed(plant("plant", "", "rival", LastValue), noisy())
+    shifts = probed(plant("plant", "", LastValue, kind="rival"), noisy())
     assert sum(s > 0 for s in shifts) >= 4
 
 
-@pytest.mark.parametrize("entrant", [*floors(), ordinary()[0], ScaledOnTraining("same", "", "rival", LastValue)])
+@pytest.mark.parametrize("entrant", [*floors(), ordinary()[0], ScaledOnTraining("same", "", LastValue, kind="rival")])
 def test_honest_ones_do_not_move_by_the_last_bit(entrant: Any) -> None:
     assert probed(entrant, noisy()) == [0.0] * 12
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from typing import Any, Literal
 
 Status = Literal["ok", "crashed", "too large", "too slow", "over parameters", "out of time", "leak"]
@@ -113,3 +115,8 @@ class Board:
     def plain(self) -> dict[str, Any]:
         """As JSON types."""
         return dataclasses.asdict(self)
+
+
+def nulls(values: Iterable[float]) -> list[float | None]:
+    """As JSON has numbers: None for what is not finite."""
+    return [float(v) if math.isfinite(v) else None for v in values]

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, Protocol
 
+from sequary.compare import candidates
 from sequary.compare.ask import Ask
-from sequary.compare.entrants import Kind, OutOfTime, Point
+from sequary.compare.candidates import Catalogued, Kind, Ordinary, Untrained
+from sequary.compare.entrants import OutOfTime
 from sequary.compare.folds import Origin
-from sequary.compare.systems import frozen, settings_of, with_rhythm
-from sequary.core import catalogue
 from sequary.data.panel import Floats, Panel
 from sequary.tasks.detect.alarms import Threshold, distance
 from sequary.tasks.detect.fitted import Fitted
@@ -28,17 +28,9 @@ LEAST = 32
 """Steps before the first origin below which a series is left out; of the held-out part of a floor, at least."""
 
 
-class Learned(Protocol):
+class Learned(candidates.Learned, Protocol):
     """What came of learning."""
 
-    @property
-    def params(self) -> int: ...
-    @property
-    def train_s(self) -> float: ...
-    @property
-    def curve(self) -> list[Point]: ...
-    @property
-    def fixed(self) -> dict[str, Any]: ...
     @property
     def threshold(self) -> float: ...
     @property
@@ -52,50 +44,31 @@ class Learned(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Told:
+class Told(Untrained):
     """A detector that needs no steps of training, and no later step for a score."""
 
     detector: Detector
     threshold: float
-    train_s: float
-    params: int = 0
     delay: int = 0
-    curve: list[Point] = dataclasses.field(default_factory=list[Point])
-    fixed: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
     def scores(self, panel: Panel) -> list[Floats]:
         return self.detector.scores(panel)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ResidualEntrant:
-    id: str
-    title: str
+class ResidualEntrant(Ordinary):
     floor: Residuals
-    kind: Kind = "floor"
-    seeded: bool = False
-    trained: bool = False
-
-    def settings(self) -> list[dict[str, Any]]:
-        return [{}]
-
-    def light(self) -> dict[str, Any]:
-        return {}
 
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Told:
         return judged(panel.cut(origin.rows), self.floor.learn)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ForestEntrant:
+class ForestEntrant(Ordinary):
     id: str = "isolation-forest"
     title: str = "Isolation forest on lags"
-    kind: Kind = "rival"
-    seeded: bool = True
-    trained: bool = False
-
-    def settings(self) -> list[dict[str, Any]]:
-        return [{}]
+    kind: Kind = dataclasses.field(default="rival", kw_only=True)
+    seeded: bool = dataclasses.field(default=True, kw_only=True)
 
     def light(self) -> dict[str, Any]:
         return {"trees": 10}
@@ -127,31 +100,11 @@ def judged(known: Panel, learn: Any) -> Told:
     detector: Detector = learn(known.cut(ends.tolist()))
     apart = distance(known.frequency.season)
     threshold = Threshold.fit(unlearnt(detector.scores(known), ends, held), apart)
-    return Told(detector, threshold.at(), perf_counter() - began)
+    return Told(detector, threshold.at(), train_s=perf_counter() - began)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trained:
-    fitted: Fitted
-
-    @property
-    def params(self) -> int:
-        return self.fitted.params
-
-    @property
-    def train_s(self) -> float:
-        return self.fitted.train_s
-
-    @property
-    def curve(self) -> list[Point]:
-        return list(self.fitted.curve)
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """Precision and batch, as measured."""
-        chosen = self.fitted.manifest["chosen"]
-        return {"precision": chosen["precision"], "batch": chosen["batch"]}
-
+class Trained(candidates.Trained[Fitted]):
     @property
     def threshold(self) -> float:
         return self.fitted.threshold.at()
@@ -165,29 +118,13 @@ class Trained:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DetectorEntrant:
-    """`id` is what `catalogue.load` takes: a slug, an alias, or the path of a file."""
-
-    id: str
-    title: str
-    kind: Kind = "system"
-    seeded: bool = True
-    trained: bool = True
-
-    def settings(self) -> list[dict[str, Any]]:
-        return settings_of(catalogue.load(self.id))
-
-    def light(self) -> dict[str, Any]:
-        return {"precision": "full", "batch": 4}
-
+class DetectorEntrant(Catalogued):
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Trained:
         return Trained(self.fit(panel.cut(origin.rows), ask))
 
     def fit(self, panel: Panel, ask: Ask) -> Fitted:
         """On all that a panel holds."""
-        recipe = catalogue.load(self.id).recipe
-        assert recipe is not None
-        return train(recipe, panel, seed=ask.seed, steps=ask.steps, settings=with_rhythm(ask), chosen=frozen(ask))
+        return train(self.recipe, panel, **self.training(ask))
 
 
 def ordinary(panel: Panel) -> list[ResidualEntrant | ForestEntrant]:

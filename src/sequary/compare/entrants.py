@@ -7,30 +7,16 @@ the leak probe (`leak`) finds out, by the same two calls that the backtest makes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from sequary.compare import candidates
 from sequary.compare.ask import Ask
+from sequary.compare.candidates import Kind
 from sequary.compare.folds import Origin
 from sequary.data.panel import Forecast, Panel
 
-Kind = Literal["floor", "rival", "system"]
-Point = tuple[int, float, float | None]
 
-
-class Learned(Protocol):
-    """What came of learning."""
-
-    @property
-    def params(self) -> int: ...
-    @property
-    def train_s(self) -> float: ...
-    @property
-    def curve(self) -> list[Point]: ...
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """What was chosen by measuring (precision, batch): part of the setting of a replay."""
-        ...
-
+class Learned(candidates.Learned, Protocol):
     def forecast(self, panel: Panel, origin: Origin, ask: Ask) -> list[Forecast]:
         """For each series that `known` keeps at the origin, in order."""
         ...

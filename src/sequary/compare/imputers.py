@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sequary.compare import candidates
 from sequary.compare.ask import Ask
-from sequary.compare.entrants import Kind, OutOfTime, Point
+from sequary.compare.candidates import Catalogued, Kind, Ordinary, Untrained
+from sequary.compare.entrants import OutOfTime
 from sequary.compare.hiding import seen
-from sequary.compare.systems import frozen, settings_of, with_rhythm
-from sequary.core import catalogue
 from sequary.data.panel import Panel
 from sequary.tasks.impute import floors, rivals
 from sequary.tasks.impute.fitted import Filled, Fitted
@@ -29,17 +29,8 @@ LEAST = 200
 """Donors below which a rival says nothing."""
 
 
-class Learned(Protocol):
+class Learned(candidates.Learned, Protocol):
     """What came of learning."""
-
-    @property
-    def params(self) -> int: ...
-    @property
-    def train_s(self) -> float: ...
-    @property
-    def curve(self) -> list[Point]: ...
-    @property
-    def fixed(self) -> dict[str, Any]: ...
 
     def fill(self, panel: Panel, hidden: Sequence[Bools], ask: Ask) -> list[Filled]:
         """Every series, hidden cells filled like missing ones; NaN where it cannot say."""
@@ -47,14 +38,10 @@ class Learned(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ruled:
+class Ruled(Untrained):
     """A fill that needs no learning beforehand."""
 
     rule: floors.Fill
-    params: int = 0
-    train_s: float = 0.0
-    curve: list[Point] = dataclasses.field(default_factory=list[Point])
-    fixed: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
     def fill(self, panel: Panel, hidden: Sequence[Bools], ask: Ask) -> list[Filled]:
         known = seen(panel, hidden)
@@ -65,35 +52,18 @@ class Ruled:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class FloorEntrant:
-    id: str
-    title: str
+class FloorEntrant(Ordinary):
     rule: floors.Fill
-    kind: Kind = "floor"
-    seeded: bool = False
-    trained: bool = False
-
-    def settings(self) -> list[dict[str, Any]]:
-        return [{}]
-
-    def light(self) -> dict[str, Any]:
-        return {}
 
     def learn(self, panel: Panel, hidden: Sequence[Bools], ask: Ask) -> Ruled:
         return Ruled(self.rule)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RivalEntrant:
-    id: str
-    title: str
+class RivalEntrant(Ordinary):
     rule: type[Rival]
-    kind: Kind = "rival"
-    seeded: bool = True
-    trained: bool = False
-
-    def settings(self) -> list[dict[str, Any]]:
-        return [{}]
+    kind: Kind = dataclasses.field(default="rival", kw_only=True)
+    seeded: bool = dataclasses.field(default=True, kw_only=True)
 
     def light(self) -> dict[str, Any]:
         return {"donors": LEAST}
@@ -124,56 +94,20 @@ class RivalEntrant:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trained:
-    fitted: Fitted
-
-    @property
-    def params(self) -> int:
-        return self.fitted.params
-
-    @property
-    def train_s(self) -> float:
-        return self.fitted.train_s
-
-    @property
-    def curve(self) -> list[Point]:
-        return list(self.fitted.curve)
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """Precision and batch, as measured."""
-        chosen = self.fitted.manifest["chosen"]
-        return {"precision": chosen["precision"], "batch": chosen["batch"]}
-
+class Trained(candidates.Trained[Fitted]):
     def fill(self, panel: Panel, hidden: Sequence[Bools], ask: Ask) -> list[Filled]:
         shares = ask.levels if self.fitted.intervals.known else ()
         return self.fitted.fill(targets(seen(panel, hidden)), shares)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ImputerEntrant:
-    """A system. `id` is what `catalogue.load` takes."""
-
-    id: str
-    title: str
-    kind: Kind = "system"
-    seeded: bool = True
-    trained: bool = True
-
-    def settings(self) -> list[dict[str, Any]]:
-        return settings_of(catalogue.load(self.id))
-
-    def light(self) -> dict[str, Any]:
-        return {"precision": "full", "batch": 4}
-
+class ImputerEntrant(Catalogued):
     def learn(self, panel: Panel, hidden: Sequence[Bools], ask: Ask) -> Trained:
         return Trained(self.fit(seen(panel, hidden), ask))
 
     def fit(self, panel: Panel, ask: Ask) -> Fitted:
         """On all that a panel holds."""
-        recipe = catalogue.load(self.id).recipe
-        assert recipe is not None
-        return train(recipe, panel, seed=ask.seed, steps=ask.steps, settings=with_rhythm(ask), chosen=frozen(ask))
+        return train(self.recipe, panel, **self.training(ask))
 
 
 def ordinary() -> list[FloorEntrant | RivalEntrant]:

@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Any
 
 from sequary.compare.ask import Ask
-from sequary.compare.entrants import Entrant, Kind, Learned, OutOfTime, Point, Sized
+from sequary.compare.candidates import Kind, Ordinary, Untrained
+from sequary.compare.entrants import Entrant, Learned, OutOfTime, Sized
 from sequary.compare.folds import Origin, known
 from sequary.compare.scoring import probabilities
 from sequary.data.panel import Forecast, Panel, Series
@@ -22,14 +23,10 @@ MOST_ROWS = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ruled:
+class Ruled(Untrained):
     """Learned without learning: a rule that reads the history at each origin."""
 
     rule: Floor
-    params: int = 0
-    train_s: float = 0.0
-    curve: list[Point] = dataclasses.field(default_factory=list[Point])
-    fixed: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
     def forecast(self, panel: Panel, origin: Origin, ask: Ask) -> list[Forecast]:
         return self.said(known(panel, origin)[0], ask)
@@ -39,18 +36,10 @@ class Ruled:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RuleEntrant:
+class RuleEntrant(Ordinary):
     """A floor, or a classical method: fitted afresh at each origin from the history, cheaply."""
 
-    id: str
-    title: str
-    kind: Kind
     rule: type[LastValue | SeasonalNaive | Drift | classical.ETS | classical.Theta]
-    seeded: bool = False
-    trained: bool = False
-
-    def settings(self) -> list[dict[str, Any]]:
-        return [{}]
 
     def costs(self, panel: Panel, origin: Origin, ask: Ask) -> dict[str, float]:
         """Of a fit to the shortest history and to the longest: the mean over a few series (channels) of the panel."""
@@ -109,27 +98,19 @@ def _timed(method: Ruled, seen: Panel, ask: Ask) -> float:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Boosted:
+class Boosted(Untrained):
     model: rivals.BoostedLags
-    train_s: float
-    params: int = 0
-    curve: list[Point] = dataclasses.field(default_factory=list[Point])
-    fixed: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
     def forecast(self, panel: Panel, origin: Origin, ask: Ask) -> list[Forecast]:
         return self.model.forecast(known(panel, origin)[0], ask.horizon, probabilities(ask.levels))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class BoostedEntrant:
+class BoostedEntrant(Ordinary):
     id: str = "gradient-boosting"
     title: str = "Gradient boosting on lags"
-    kind: Kind = "rival"
-    seeded: bool = True
-    trained: bool = False
-
-    def settings(self) -> list[dict[str, Any]]:
-        return [{}]
+    kind: Kind = dataclasses.field(default="rival", kw_only=True)
+    seeded: bool = dataclasses.field(default=True, kw_only=True)
 
     def costs(self, panel: Panel, origin: Origin, ask: Ask) -> dict[str, float]:
         """Of a fit of 500 rows without the iterations, and of an iteration of the smallest plan."""
@@ -160,7 +141,7 @@ class BoostedEntrant:
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Learned:
         began = perf_counter()
         model = rivals.BoostedLags(**ask.setting).fit(known(panel, origin)[0], ask.horizon, ask.seed)
-        return Boosted(model, perf_counter() - began)
+        return Boosted(model, train_s=perf_counter() - began)
 
 
 def _seconds(panel: Panel, size: tuple[int, int]) -> float:
@@ -174,9 +155,9 @@ def _seconds(panel: Panel, size: tuple[int, int]) -> float:
 
 def floors() -> list[Entrant]:
     return [
-        RuleEntrant("last-value", "The last known value", "floor", LastValue),
-        RuleEntrant("seasonal-naive", "The value one season ago", "floor", SeasonalNaive),
-        RuleEntrant("drift", "The line through the first and the last value", "floor", Drift),
+        RuleEntrant("last-value", "The last known value", LastValue),
+        RuleEntrant("seasonal-naive", "The value one season ago", SeasonalNaive),
+        RuleEntrant("drift", "The line through the first and the last value", Drift),
     ]
 
 
@@ -184,6 +165,6 @@ def ordinary() -> list[Sized]:
     """Gradient boosting; ETS and Theta where statsforecast is installed."""
     found: list[Sized] = [BoostedEntrant()]
     if classical.available():
-        found.append(RuleEntrant("ets", "Exponential smoothing, chosen by AICc", "rival", classical.ETS))
-        found.append(RuleEntrant("theta", "Dynamic optimised Theta", "rival", classical.Theta))
+        found.append(RuleEntrant("ets", "Exponential smoothing, chosen by AICc", classical.ETS, kind="rival"))
+        found.append(RuleEntrant("theta", "Dynamic optimised Theta", classical.Theta, kind="rival"))
     return found

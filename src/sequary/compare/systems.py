@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sequary.compare import candidates
 from sequary.compare.ask import Ask
-from sequary.compare.entrants import Kind, Point
+from sequary.compare.candidates import Catalogued
 from sequary.compare.folds import Origin, known
 from sequary.compare.scoring import probabilities
 from sequary.core import catalogue
@@ -18,108 +18,27 @@ from sequary.data.panel import Forecast, Panel
 from sequary.tasks.forecast.fitted import Fitted
 from sequary.tasks.forecast.train import train
 from sequary.tasks.task import task as task_named
-from sequary.train.manifest import Chosen
 
 FORECASTERS = ("dlinear", "nlinear", "itransformer", "patchtst", "temporal-fusion-transformer")
 """Who takes part when nobody is named: the plain forecasters that published comparisons measure others by."""
 SPEAKERS = ("gpt", "gla", "mamba")
 """The same for text."""
-MOST = 8
-"""Settings that one system tries."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trained:
-    fitted: Fitted
-
-    @property
-    def params(self) -> int:
-        return self.fitted.params
-
-    @property
-    def train_s(self) -> float:
-        return self.fitted.train_s
-
-    @property
-    def curve(self) -> list[Point]:
-        return list(self.fitted.curve)
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """Precision and batch, as measured."""
-        chosen = self.fitted.manifest["chosen"]
-        return {"precision": chosen["precision"], "batch": chosen["batch"]}
-
+class Trained(candidates.Trained[Fitted]):
     def forecast(self, panel: Panel, origin: Origin, ask: Ask) -> list[Forecast]:
         return self.fitted.forecast(known(panel, origin)[0], probabilities(ask.levels))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SystemEntrant:
-    """`id` is what `catalogue.load` takes: a slug, an alias, or the path of a file."""
-
-    id: str
-    title: str
-    kind: Kind = "system"
-    seeded: bool = True
-    trained: bool = True
-
-    @property
-    def system(self) -> System:
-        return catalogue.load(self.id)
-
-    def settings(self) -> list[dict[str, Any]]:
-        return settings_of(self.system)
-
-    def light(self) -> dict[str, Any]:
-        return {"precision": "full", "batch": 4}
-
+class SystemEntrant(Catalogued):
     def learn(self, panel: Panel, origin: Origin, ask: Ask) -> Trained:
         return Trained(self.fit(known(panel, origin)[0], ask))
 
     def fit(self, panel: Panel, ask: Ask) -> Fitted:
         """On all that a panel holds."""
-        recipe = self.system.recipe
-        assert recipe is not None
-        return train(
-            recipe,
-            panel,
-            horizon=ask.horizon,
-            seed=ask.seed,
-            steps=ask.steps,
-            settings=with_rhythm(ask),
-            levels=ask.levels,
-            chosen=frozen(ask),
-        )
-
-
-def with_rhythm(ask: Ask) -> dict[str, Any]:
-    """The setting, and how often the validation part is looked at."""
-    return {**plain(ask.setting), "stages__0__train__evaluate_every": ask.every}
-
-
-def plain(setting: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what `frozen` reads."""
-    return {k: v for k, v in setting.items() if k not in ("precision", "batch")}
-
-
-def frozen(ask: Ask) -> Chosen | None:
-    """What was measured once and is replayed; None while it is not yet measured."""
-    if "precision" not in ask.setting:
-        return None
-    return Chosen(precision=ask.setting["precision"], steps=ask.steps or 1, batch=ask.setting["batch"])
-
-
-def settings_of(system: System) -> list[dict[str, Any]]:
-    """What a comparison tries: the recipe's own values first, then those that differ in one place, then the rest."""
-    recipe = system.recipe
-    assert recipe is not None
-    rate = recipe.stages[0].train.lr
-    tune = system.tune or {"stages__0__train__lr": (rate, rate / 3, rate * 3)}
-    choices = itertools.product(*(range(len(values)) for values in tune.values()))
-    order = sorted(choices, key=lambda at: (sum(map(bool, at)), at))
-    found = [{path: values[i] for (path, values), i in zip(tune.items(), at, strict=True)} for at in order]
-    return found[:MOST]
+        return train(self.recipe, panel, horizon=ask.horizon, levels=ask.levels, **self.training(ask))
 
 
 def select(

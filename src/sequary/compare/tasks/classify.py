@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,12 +26,14 @@ from sklearn.metrics import f1_score
 from sequary.compare import leak, systems
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Fold, Plot
+from sequary.compare.board import Fold
+from sequary.compare.candidates import plain
 from sequary.compare.class_folds import FOLDS, copies, lay, other
 from sequary.compare.classifiers import Classifier, ClassifierEntrant, ordinary
 from sequary.compare.footprint import ROWS, Footprint, of
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
+from sequary.compare.task import Task
 from sequary.core.values import Batch
 from sequary.data.errors import DataError
 from sequary.data.panel import Floats
@@ -53,7 +55,7 @@ SURE = 1e-15
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class ClassifyTask:
+class ClassifyTask(Task):
     data: Labelled
     folds: Ints
     """[N] fold of each series: the first half of the folds choose, the others make the board."""
@@ -97,24 +99,13 @@ class ClassifyTask:
             found.append(float("inf") if np.isnan(moved) else float(moved))
         return found
 
-    def plots(
-        self, names: Sequence[str], drawn: Mapping[str, Mapping[str, dict[str, list[float]]]], ask: Ask
-    ) -> list[Plot]:
-        raise NotImplementedError("nothing of classes is drawn as a curve")
-
     def footprint(self, entrant: Any, ask: Ask) -> Footprint:
         context = int(ask.setting.get("context", classifying.default_context(self.data)))
-        recipe = altered(entrant.recipe, systems.plain(ask.setting))
+        recipe = altered(entrant.recipe, plain(ask.setting))
         bound = classifying.prepare(recipe, self.data, context=context)
         width = len(self.data.form.channels)
         values = torch.randn(ROWS, context, width, generator=torch.Generator().manual_seed(0))
         return of(bound, Batch(values=values, target=torch.zeros(ROWS, dtype=torch.long)))
-
-    def rival_costs(self, entrant: Any, ask: Ask) -> dict[str, float]:
-        raise NotImplementedError("classifiers have floors and systems, no rivals")
-
-    def fitted_to(self, entrant: Any, seconds: float, costs: Mapping[str, float]) -> tuple[dict[str, Any], float]:
-        raise NotImplementedError("classifiers have floors and systems, no rivals")
 
     def refit(self, entrant: Any, ask: Ask, folder: Path) -> None:
         saved.save(entrant.fit(self.data, ask), folder)

@@ -22,7 +22,8 @@ import torch
 from sequary.compare import footprint, leak, systems
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Fold, Plot
+from sequary.compare.board import Fold
+from sequary.compare.candidates import plain
 from sequary.compare.detectors import DetectorEntrant, Learned, ordinary
 from sequary.compare.finding import latency, losses, moved
 from sequary.compare.folds import Origin
@@ -30,6 +31,7 @@ from sequary.compare.footprint import Footprint
 from sequary.compare.occasions import lay
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
+from sequary.compare.task import Task
 from sequary.core import catalogue
 from sequary.core.values import Batch
 from sequary.data import frames, tables
@@ -48,7 +50,7 @@ DETECTORS = ("anomalybert",)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DetectTask:
+class DetectTask(Task):
     panel: Panel
     labels: tuple[Bools, ...]
     """[T] of each series."""
@@ -92,16 +94,11 @@ class DetectTask:
             found.append(max(learnt, abs(true.threshold - replayed.threshold), ahead))
         return found
 
-    def plots(
-        self, names: Sequence[str], drawn: Mapping[str, Mapping[str, dict[str, list[float]]]], ask: Ask
-    ) -> list[Plot]:
-        raise NotImplementedError("no forecasts are drawn of detectors")
-
     def footprint(self, entrant: Any, ask: Ask) -> Footprint:
         recipe = catalogue.load(entrant.id).recipe
         assert recipe is not None
         context = int(ask.setting.get("context", detecting.default_context(self.panel)))
-        bound = detecting.prepare(altered(recipe, systems.plain(ask.setting)), self.panel, context=context)
+        bound = detecting.prepare(altered(recipe, plain(ask.setting)), self.panel, context=context)
         rng = torch.Generator().manual_seed(0)
         return footprint.of(
             bound, Batch(values=torch.randn(footprint.ROWS, context, len(self.panel.channels), generator=rng))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +13,7 @@ import numpy as np
 from sequary.compare import backtest, folds, leak, scoring, systems
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome, pictures
-from sequary.compare.board import Fold, Plot
+from sequary.compare.board import Fold, Plot, nulls
 from sequary.compare.entrants import Entrant, Sized
 from sequary.compare.folds import Folds
 from sequary.compare.footprint import Footprint, of_forecaster
@@ -23,6 +22,7 @@ from sequary.compare.ordinary import floors, ordinary
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.suspects import suspects
 from sequary.compare.systems import SystemEntrant
+from sequary.compare.task import Task
 from sequary.data import frames, tables
 from sequary.data.panel import Panel
 from sequary.data.roles import Columns
@@ -33,7 +33,7 @@ HISTORY = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ForecastTask:
+class ForecastTask(Task):
     panel: Panel
     folds: Folds
 
@@ -63,9 +63,9 @@ class ForecastTask:
         return Plot(
             series=unit,
             history_times=[folds.words(t) for t in series.times[first:rows]],
-            history=_nulls(series.values[first:rows, channel]),
+            history=nulls(series.values[first:rows, channel]),
             times=[folds.words(t) for t in ahead],
-            truth=_nulls(truth[:steps]),
+            truth=nulls(truth[:steps]),
             forecasts={n: {key: line[:steps] for key, line in each.items()} for n, each in forecasts.items()},
         )
 
@@ -170,7 +170,3 @@ def _digest(panel: Panel) -> str:
         for array in (series.times, series.values, series.past, series.future, series.static):
             found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
-
-
-def _nulls(values: Any) -> list[float | None]:
-    return [float(v) if math.isfinite(v) else None for v in values]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,16 +22,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from sequary.compare import systems
+from sequary.compare import leak, systems
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Fold, Plot
+from sequary.compare.board import Fold
 from sequary.compare.footprint import ROWS, Footprint, of
 from sequary.compare.image_blocks import LEAST, Measure, judged, lay, other
-from sequary.compare.leak import STEPS
 from sequary.compare.makers import Codes, GaussianEntrant, Maker, MakerEntrant
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
+from sequary.compare.task import Task
 from sequary.core.values import Batch
 from sequary.data.errors import DataError
 from sequary.data.images import Images, read_images
@@ -49,7 +49,7 @@ REPEATS = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class ImageTask:
+class ImageTask(Task):
     images: Images
     """In the order of the blocks."""
     block: int
@@ -85,8 +85,7 @@ class ImageTask:
         return 1000 * ask.seed + k
 
     def probe(self, entrant: Any, ask: Ask) -> list[float]:
-        light = {"precision": "full", "batch": 4, **ask.setting} if entrant.trained else {}
-        ask = ask.but(setting=light, steps=STEPS if entrant.trained else None, evaluations=STEPS)
+        ask = leak.quick(entrant, ask)
         found: list[float] = []
         for each in dict.fromkeys(self.roles):
             here = self.of(each)
@@ -97,23 +96,12 @@ class ImageTask:
                 found.append(float(np.abs(one - two).max()))
         return found
 
-    def plots(
-        self, names: Sequence[str], drawn: Mapping[str, Mapping[str, dict[str, list[float]]]], ask: Ask
-    ) -> list[Plot]:
-        raise NotImplementedError("nothing of images is drawn as a curve")
-
     def footprint(self, entrant: Any, ask: Ask) -> Footprint:
         recipe = bound(altered(entrant.recipe, ask.setting), self.images)
         edge, channels = side(recipe), self.images.pixels.shape[-1]
         return of(
             recipe, Batch(values=torch.zeros(ROWS, channels, edge, edge), cond=torch.zeros(ROWS, dtype=torch.long))
         )
-
-    def rival_costs(self, entrant: Any, ask: Ask) -> dict[str, float]:
-        raise NotImplementedError("images have a floor and systems, no rivals")
-
-    def fitted_to(self, entrant: Any, seconds: float, costs: Mapping[str, float]) -> tuple[dict[str, Any], float]:
-        raise NotImplementedError("images have a floor and systems, no rivals")
 
     def refit(self, entrant: Any, ask: Ask, folder: Path) -> None:
         saved.save(entrant.fit(self.images, ask), folder)

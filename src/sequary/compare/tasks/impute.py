@@ -22,13 +22,15 @@ import torch
 from sequary.compare import footprint, leak, scoring, systems
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Fold, Plot
+from sequary.compare.board import Fold, Plot, nulls
+from sequary.compare.candidates import plain
 from sequary.compare.folds import words
 from sequary.compare.footprint import Footprint
 from sequary.compare.hiding import RATES, Hiding, lay, losses, seen
 from sequary.compare.imputers import ImputerEntrant, ordinary
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
+from sequary.compare.task import Task
 from sequary.core import catalogue
 from sequary.core.values import Batch
 from sequary.data import frames, tables
@@ -46,7 +48,7 @@ IMPUTERS = ("saits",)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ImputeTask:
+class ImputeTask(Task):
     panel: Panel
     hiding: Hiding
 
@@ -93,9 +95,9 @@ class ImputeTask:
                 Plot(
                     series=name.rpartition("@")[0],
                     history_times=times[: start - first],
-                    history=_nulls(known.series[series].values[first:start, channel]),
+                    history=nulls(known.series[series].values[first:start, channel]),
                     times=times[start - first :],
-                    truth=_nulls(self.panel.series[series].values[start:end, channel]),
+                    truth=nulls(self.panel.series[series].values[start:end, channel]),
                     forecasts={n: each[name] for n, each in drawn.items() if name in each},
                 )
             )
@@ -124,7 +126,7 @@ class ImputeTask:
         recipe = catalogue.load(entrant.id).recipe
         assert recipe is not None
         context = int(ask.setting.get("context", imputing.default_context(self.panel)))
-        bound = imputing.prepare(altered(recipe, systems.plain(ask.setting)), self.panel, context=context)
+        bound = imputing.prepare(altered(recipe, plain(ask.setting)), self.panel, context=context)
         values = torch.randn(
             footprint.ROWS, context, len(self.panel.channels), generator=torch.Generator().manual_seed(0)
         )
@@ -189,7 +191,3 @@ def _digest(panel: Panel) -> str:
     for series in panel.series:
         found.update(series.id.encode() + series.times.tobytes() + np.ascontiguousarray(series.values).tobytes())
     return found.hexdigest()
-
-
-def _nulls(values: Any) -> list[float | None]:
-    return [float(v) if np.isfinite(v) else None for v in values]

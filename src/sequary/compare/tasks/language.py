@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sequary.compare import systems
+from sequary.compare import leak, systems
 from sequary.compare.ask import Ask
 from sequary.compare.backtest import Outcome
-from sequary.compare.board import Fold, Plot
+from sequary.compare.board import Fold
 from sequary.compare.folds import MOST, TRAIN_SHARE, role
 from sequary.compare.footprint import Footprint, of_speaker
-from sequary.compare.leak import STEPS
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.speakers import NGramEntrant, Speaker, SpeakerEntrant
+from sequary.compare.task import Task
 from sequary.core import catalogue
 from sequary.data import texts
 from sequary.data.roles import Columns
@@ -42,7 +42,7 @@ PROBED = 512
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TextTask:
+class TextTask(Task):
     text: Bytes
     block: int
     """Bytes that are scored after each origin."""
@@ -65,8 +65,7 @@ class TextTask:
         )
 
     def probe(self, entrant: Any, ask: Ask) -> list[float]:
-        light = {"precision": "full", "batch": 4, **ask.setting, "context": 64} if entrant.trained else {}
-        ask = ask.but(setting=light, steps=STEPS if entrant.trained else None, evaluations=STEPS)
+        ask = leak.quick(entrant, ask)
         found: list[float] = []
         for each in ("choice", "board"):
             first, *_ = here = [o for o, r in zip(self.origins, self.roles, strict=True) if r == each]
@@ -81,19 +80,8 @@ class TextTask:
                 found.append(max(learned, _move(true, self.text, true, half, origin, end, PROBED // 2)))
         return found
 
-    def plots(
-        self, names: Sequence[str], drawn: Mapping[str, Mapping[str, dict[str, list[float]]]], ask: Ask
-    ) -> list[Plot]:
-        raise NotImplementedError("nothing of a text is drawn")
-
     def footprint(self, entrant: Any, ask: Ask) -> Footprint:
         return of_speaker(catalogue.load(entrant.id), ask)
-
-    def rival_costs(self, entrant: Any, ask: Ask) -> dict[str, float]:
-        raise NotImplementedError("texts have floors and systems, no rivals")
-
-    def fitted_to(self, entrant: Any, seconds: float, costs: Mapping[str, float]) -> tuple[dict[str, Any], float]:
-        raise NotImplementedError("texts have floors and systems, no rivals")
 
     def refit(self, entrant: Any, ask: Ask, folder: Path) -> None:
         saved.save(entrant.fit(self.text, ask), folder)
