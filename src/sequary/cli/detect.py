@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import polars as pl
-
+from sequary.cli.tables import readable
 from sequary.data.frames import write
-from sequary.data.zones import only_midnights
 from sequary.tasks.saved import load
 
 
@@ -20,7 +18,7 @@ def command(
     found = saved.found(data) if alarms is None else saved.found(data, alarms)
     if out is not None:
         write(found.table, out)
-    rows = _readable(found.events).to_dicts()
+    rows = readable(found.events).to_dicts()
     marked = int(found.table["anomaly"].sum())
     facts = {"rows": len(found.table), "anomalies": marked, "threshold": found.threshold}
     if as_json:
@@ -38,9 +36,3 @@ def _line(row: dict[str, Any]) -> str:
     start, end, steps, score = (row.pop(name) for name in ("start", "end", "steps", "score"))
     named = [str(id) for id in row.values()]
     return "  ".join([*named, f"{start} to {end}", f"{steps} step{'s' if steps > 1 else ''}", f"score {score:.3g}"])
-
-
-def _readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Moments as text: dates where they are midnights."""
-    forms = {True: "%Y-%m-%d", False: "%Y-%m-%d %H:%M:%S"}
-    return frame.with_columns(c.dt.to_string(forms[only_midnights(c)]) for c in frame.select(pl.col(pl.Datetime)))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from sequary.cli.tables import readable
 from sequary.data.frames import read, write
-from sequary.data.zones import only_midnights
 from sequary.tasks.impute.task import RowsWarning, Saved
 from sequary.tasks.saved import load
 
@@ -31,7 +31,7 @@ def command(
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     if out is None:
-        text = _readable(found)
+        text = readable(found)
         print(text.write_json() if as_json else text.write_csv(), end="\n" if as_json else "")
         return 0
     write(found, out)
@@ -47,10 +47,3 @@ def command(
 
 def _missing(frame: pl.DataFrame, names: Sequence[str]) -> int:
     return sum(frame[name].cast(pl.Float64, strict=False).fill_nan(None).null_count() for name in names)
-
-
-def _readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Moments as text: dates where they are midnights."""
-    forms = {True: "%Y-%m-%d", False: "%Y-%m-%d %H:%M:%S"}
-    moments = frame.select(pl.col(pl.Datetime))
-    return frame.with_columns(c.dt.to_string(forms[only_midnights(c)]) for c in moments)

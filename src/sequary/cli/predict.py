@@ -7,11 +7,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-import polars as pl
-
+from sequary.cli.tables import readable
 from sequary.data.frames import write
 from sequary.data.texts import read_text
-from sequary.data.zones import only_midnights
 from sequary.tasks.forecast.drift import DriftWarning
 from sequary.tasks.saved import load
 
@@ -42,13 +40,6 @@ def command(
         write(found, out)
         print(json.dumps({"out": out, "rows": len(found)}) if as_json else f"{len(found):,} rows\n{out}")
     else:
-        text = _readable(found)
+        text = readable(found)
         print(text.write_json() if as_json else text.write_csv(), end="\n" if as_json else "")
     return 0
-
-
-def _readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Moments as text: dates where they are midnights."""
-    forms = {True: "%Y-%m-%d", False: "%Y-%m-%d %H:%M:%S"}
-    moments = frame.select(pl.col(pl.Datetime))
-    return frame.with_columns(c.dt.to_string(forms[only_midnights(c)]) for c in moments)

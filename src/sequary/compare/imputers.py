@@ -22,7 +22,8 @@ from sequary.data.panel import Panel
 from sequary.tasks.impute import floors, rivals
 from sequary.tasks.impute.fitted import Filled, Fitted
 from sequary.tasks.impute.gaps import Bools
-from sequary.tasks.impute.train import targets, train
+from sequary.tasks.impute.train import train
+from sequary.tasks.whole_windows import targets
 
 Rival = rivals.Neighbours | rivals.Regressions
 LEAST = 200

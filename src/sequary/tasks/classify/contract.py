@@ -13,7 +13,7 @@ from sequary.tasks import contract
 from sequary.tasks.classify.fitted import RANGE, Fitted
 from sequary.tasks.classify.labelled import Form
 from sequary.tasks.contract import Kept
-from sequary.tasks.forecast.contract import Affine, Grid
+from sequary.tasks.tables import Affine, Grid
 
 
 class Contract(contract.Contract):

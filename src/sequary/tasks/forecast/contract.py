@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import FiniteFloat, model_validator
 
-from sequary.data.panel import Frequency, Panel
+from sequary.data.panel import Panel
 from sequary.data.roles import Columns
 from sequary.data.scaling import Columns as Scaled
 from sequary.data.scaling import Scaler
-from sequary.tasks import contract
 from sequary.tasks.contract import Count, Kept, Numbers, Strict
 from sequary.tasks.forecast.conformal import Conformal
 from sequary.tasks.forecast.fitted import Fitted
-
-
-class Affine(Strict):
-    shift: Numbers
-    size: Numbers
+from sequary.tasks.tables import Affine, Laid, Sizes, affine, laid, pairs
 
 
 class Covariates(Affine):
@@ -40,39 +36,22 @@ class Scales(Strict):
 
     def scaler(self) -> Scaler:
         return Scaler(
-            values={id: (np.array(one.shift), np.array(one.size)) for id, one in self.values.items()},
+            values=pairs(self.values),
             past=self.past.columns(),
             future=self.future.columns(),
             static=self.static.columns(),
         )
 
 
-class Grid(Strict):
-    every: Annotated[str, Field(pattern=r"^[1-9]\d*(i|us|ms|s|m|h|d|w|mo|q|y)$")]
-    season: Count
-
-
-class Sizes(Strict):
-    """`Conformal`: for each step ahead the sizes of scaled errors, ascending, and the number of origins behind them."""
-
-    sizes: tuple[Numbers, ...]
-    origins: tuple[int, ...]
-
-
-class Contract(contract.Contract):
+class Contract(Laid):
     task: Literal["forecast"] = "forecast"
     horizon: Count
     levels: Numbers
     """Shares of the intervals."""
-    layout: Literal["long", "wide"]
-    time: str
-    id: str | None
-    channels: tuple[str, ...]
     past: tuple[str, ...]
     future: tuple[str, ...]
     static: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
-    frequency: Grid
     scales: Scales
     ranges: dict[str, tuple[FiniteFloat, FiniteFloat, FiniteFloat]]
     """Column -> least, greatest, share of missing ones."""
@@ -94,23 +73,21 @@ class Contract(contract.Contract):
     @classmethod
     def of(cls, fitted: Fitted, versions: Mapping[str, str]) -> Self:
         schema, scaler = fitted.schema, fitted.scaler
-        values = {id: Affine(shift=tuple(shift), size=tuple(size)) for id, (shift, size) in scaler.values.items()}
         return cls(
             versions=dict(versions),
             horizon=fitted.horizon,
             context=fitted.context,
             levels=fitted.levels,
-            layout=schema.layout,
-            time=schema.time_name,
-            id=schema.id_name if schema.layout == "long" else None,
-            channels=schema.channels,
+            **laid(schema),
             past=schema.past,
             future=schema.future,
             static=schema.static,
             categories=schema.categories,
-            frequency=Grid(every=schema.frequency.every, season=schema.frequency.season),
             scales=Scales(
-                values=values, past=_one(scaler.past), future=_one(scaler.future), static=_one(scaler.static)
+                values=affine(scaler),
+                past=_one(scaler.past),
+                future=_one(scaler.future),
+                static=_one(scaler.static),
             ),
             ranges=dict(fitted.ranges),
             conformal=Sizes(sizes=tuple(tuple(s) for s in fitted.conformal.sizes), origins=fitted.conformal.origins),
@@ -119,25 +96,11 @@ class Contract(contract.Contract):
         )
 
     def columns(self) -> Columns:
-        """What each column is, as `tables.understand` takes it."""
-        return Columns(
-            time=self.time, id=self.id, target=self.channels, static=self.static, past=self.past, future=self.future
-        )
+        return dataclasses.replace(super().columns(), static=self.static, past=self.past, future=self.future)
 
     def schema_(self) -> Panel:
-        """The panel of the training data, without its series."""
-        return Panel(
-            series=(),
-            channels=self.channels,
-            frequency=Frequency(self.frequency.every, self.frequency.season),
-            past=self.past,
-            future=self.future,
-            static=self.static,
-            categories=dict(self.categories),
-            layout=self.layout,
-            time_name=self.time,
-            id_name=self.id or "unique_id",
-        )
+        kinds = {"past": self.past, "future": self.future, "static": self.static}
+        return dataclasses.replace(super().schema_(), **kinds, categories=dict(self.categories))
 
     def intervals(self) -> Conformal:
         return Conformal(tuple(np.array(s, float) for s in self.conformal.sizes), self.conformal.origins)

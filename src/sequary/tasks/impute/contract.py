@@ -8,74 +8,35 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from sequary.data.panel import Frequency, Panel
-from sequary.data.roles import Columns
-from sequary.data.scaling import Columns as Scaled
-from sequary.data.scaling import Scaler
-from sequary.tasks import contract
 from sequary.tasks.contract import Kept
 from sequary.tasks.forecast.conformal import Conformal
-from sequary.tasks.forecast.contract import Affine, Grid, Sizes
 from sequary.tasks.impute.fitted import Fitted
 from sequary.tasks.impute.intervals import BINS, Intervals
+from sequary.tasks.tables import Sizes, TableContract
 
 
-class Contract(contract.Contract):
+class Contract(TableContract):
     task: Literal["impute"] = "impute"
-    layout: Literal["long", "wide"]
-    time: str
-    id: str | None
-    channels: tuple[str, ...]
-    frequency: Grid
-    scales: dict[str, Affine]
-    """Shift and size of each channel of each series."""
     intervals: Sizes
     """Of each channel and distance in turn."""
 
     @model_validator(mode="after")
     def fits_together(self) -> Self:
         width = len(self.channels)
-        if any({len(s.shift), len(s.size)} != {width} for s in self.scales.values()):
-            raise ValueError(f"the scales are not those of {width} channels")
         if {len(self.intervals.sizes), len(self.intervals.origins)} != {BINS * width}:
             raise ValueError(f"{len(self.intervals.sizes)} groups of errors for {BINS} distances of {width} channels")
         return self
 
     @classmethod
     def of(cls, fitted: Fitted, versions: Mapping[str, str]) -> Self:
-        schema, groups = fitted.schema, fitted.intervals.groups
+        groups = fitted.intervals.groups
         return cls(
             versions=dict(versions),
             context=fitted.context,
-            layout=schema.layout,
-            time=schema.time_name,
-            id=schema.id_name if schema.layout == "long" else None,
-            channels=schema.channels,
-            frequency=Grid(every=schema.frequency.every, season=schema.frequency.season),
-            scales={i: Affine(shift=tuple(a), size=tuple(b)) for i, (a, b) in fitted.scaler.values.items()},
+            **cls.told(fitted.schema, fitted.scaler),
             intervals=Sizes(sizes=tuple(tuple(s) for s in groups.sizes), origins=groups.origins),
             record=Kept.of(fitted.record),
         )
-
-    def columns(self) -> Columns:
-        """What each column is, as `tables.understand` takes it."""
-        return Columns(time=self.time, id=self.id, target=self.channels, static=(), past=(), future=())
-
-    def schema_(self) -> Panel:
-        """The panel of the training data, without its series."""
-        return Panel(
-            series=(),
-            channels=self.channels,
-            frequency=Frequency(self.frequency.every, self.frequency.season),
-            layout=self.layout,
-            time_name=self.time,
-            id_name=self.id or "unique_id",
-        )
-
-    def scaler(self) -> Scaler:
-        none = Scaled(np.empty(0), np.empty(0), np.empty(0))
-        values = {id: (np.array(one.shift), np.array(one.size)) for id, one in self.scales.items()}
-        return Scaler(values=values, past=none, future=none, static=none)
 
     def intervals_(self) -> Intervals:
         return Intervals(Conformal(tuple(np.array(s, float) for s in self.intervals.sizes), self.intervals.origins))

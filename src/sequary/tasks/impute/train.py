@@ -11,19 +11,16 @@ import numpy as np
 from sequary.core.recipe import Recipe
 from sequary.data.panel import Panel
 from sequary.data.scaling import Scaler
-from sequary.data.windows import Bank, Ints, Windows
+from sequary.data.windows import Bank
 from sequary.objectives.hidden_gaps import HiddenGaps
 from sequary.objectives.imputation import HiddenValues
 from sequary.tasks.forecast.holdout import held_out
 from sequary.tasks.impute.calibration import calibrated
 from sequary.tasks.impute.fitted import Fitted
-from sequary.tasks.impute.gaps import Bools
 from sequary.tasks.training import altered, learn, needs
+from sequary.tasks.whole_windows import split, targets
 from sequary.train.device import device as device_named
 from sequary.train.manifest import Chosen
-
-JUDGED = 512
-"""Validation windows at most."""
 
 
 def refuses(recipe: Recipe) -> str | None:
@@ -54,14 +51,6 @@ def prepare(recipe: Recipe, panel: Panel, *, context: int) -> Recipe:
             f"the recipe asks for {', '.join(sorted(needs(bound)))}, which a panel does not tell; use --set"
         )
     return bound
-
-
-def targets(panel: Panel) -> Panel:
-    """Without covariates, of which imputers know nothing."""
-    series = tuple(
-        dataclasses.replace(s, past=s.past[:, :0], future=s.future[:0, :0], static=s.static[:0]) for s in panel.series
-    )
-    return dataclasses.replace(panel, series=series, past=(), future=(), static=(), categories={})
 
 
 def train(
@@ -99,7 +88,7 @@ def train(
     scaler = Scaler.fit(panel)
     ends, judged = held_out(panel, look)
     bank = Bank.of(panel, scaler, before=look, after=look)
-    source, validation = _split(bank, ends, judged, look)
+    source, validation = split(bank, ends, judged, look)
     trained, record = learn(
         bound,
         source,
@@ -122,26 +111,3 @@ def train(
         record=record,
         device=str(where),
     )
-
-
-def _split(bank: Bank, ends: Ints, judged: Bools, context: int) -> tuple[Windows, Windows | None]:
-    """Windows that end before `ends`, or the one that holds all of a shorter series; and later ones to judge by."""
-    count = len(ends)
-    source = _windows(bank, context, np.zeros(count, np.int64), np.maximum(ends - context, 0), 1)
-    if not len(source):
-        raise ValueError("no window has two known cells; give rows with fewer gaps, or a larger --context")
-    opens, last = np.where(judged, ends, 1), np.where(judged, bank.lengths - context, 0)
-    stride = max(1, -(-int((last - opens + 1).sum()) // JUDGED))
-    validation = _windows(bank, context, opens, last, stride)
-    return source, validation if len(validation) else None
-
-
-def _windows(bank: Bank, context: int, first: Ints, last: Ints, stride: int) -> Windows:
-    """Those that begin at `first`, `first` + stride, … up to `last`, of each series, and know two cells at least."""
-    count = np.maximum((last - first) // stride + 1, 0)
-    series = np.repeat(np.arange(len(first)), count)
-    start = first[series] + (np.arange(len(series)) - np.repeat(np.cumsum(count) - count, count)) * stride
-    known = np.concatenate([[0], np.cumsum(bank.observed.sum(1).numpy())])
-    at = bank.starts[series] + start
-    use = known[at + context] - known[at] > 1
-    return Windows(bank, context=context, horizon=0, series=series[use], origins=start[use] + context)
