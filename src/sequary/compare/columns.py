@@ -102,14 +102,14 @@ def columns(board: Board) -> list[Column]:
         Column(
             "seeds",
             "± seeds",
-            digits(spreads["seeds"], 4, like=main),
+            digits(spreads["seeds"], like=main),
             spreads["seeds"],
             "standard deviation over seeds",
         ),
         Column(
             "folds",
             "± folds",
-            digits(spreads["folds"], 4, like=main),
+            digits(spreads["folds"], like=main),
             spreads["folds"],
             "standard deviation over origins",
         ),
