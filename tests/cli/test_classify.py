@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from sequary.cli.main import main
+from tests.cli.running import run
 from tests.tasks.classify.gestures import CLASSES, own, recorded, table
 
 NAMES = ["--time", "step", "--id", "id", "--target", "x,y", "--label", "gesture"]
@@ -29,21 +30,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         assert main(["fit", *map(str, words)]) == 0
     return folder
-
-
-@pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for path in made.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    status = main([str(w) for w in words])
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 def test_a_file_of_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

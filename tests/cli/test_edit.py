@@ -13,6 +13,7 @@ import sequary
 from sequary.cli import edit
 from sequary.cli.main import main
 from sequary.tasks.language.editing import Changed, Measured
+from tests.cli.running import run
 from tests.cli.small_language import TEXT, fitted
 
 
@@ -22,21 +23,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = ["--set", "dim=16", "--context", "8", "--steps", "1", "--out", str(folder / "ebt")]
     assert main(["fit", "ebwm-ebt", str(folder / "text.txt"), *small]) == 0
     return folder
-
-
-@pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for path in made.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    status = main([str(w) for w in words])
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 @pytest.mark.parametrize("system", ["lorap", "head-pruning-michel"])

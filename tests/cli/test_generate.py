@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from sequary.cli import generate
 from sequary.cli.main import main
 from sequary.tasks.language.generation import Checked, Written
+from tests.cli.running import run
 from tests.tasks.generate.bars import CLASSES, bars, own, written
 
 TEXT = "to be or not to be, that is the question. " * 60
@@ -38,21 +39,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         assert main(["fit", *map(str, words)]) == 0
     return folder
-
-
-@pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for path in made.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    status = main([str(w) for w in words])
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 def test_a_picture_of_one_class(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

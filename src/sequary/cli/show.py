@@ -107,7 +107,7 @@ USES = (
     ({"Degradation"}, ("fit {id} PAST.csv", "detect {id}-model NEW.csv --out SCORES.csv")),
     ({"MaskedValues"}, ("fit {id} DATA.csv --label COLUMN", "classify {id}-model NEW.csv --out LABELS.csv")),
     (
-        {"Tokenized"},
+        {"Tokenized", "CodeByCode"},
         ("fit {id} IMAGES.npz", "generate {id}-model --n 64 --out grid.png", "compare IMAGES.npz --systems {id}"),
     ),
     (
