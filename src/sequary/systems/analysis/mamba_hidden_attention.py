@@ -34,7 +34,7 @@ CLAIM = Claim(
     settings={
         "train": {
             "dim": 32, "model__backbone__depth": 1,
-            "stages__0__train__steps": 800, "stages__0__train__batch": 32, "stages__0__train__lr": 5e-3,
+            "stages__0__train__steps": 1600, "stages__0__train__batch": 32, "stages__0__train__lr": 5e-3,
         },
         "length": 32, "symbols": 16, "taps": 4, "tested": 256, "tolerance": 1e-9, "seeds": 5,
     },
