@@ -5,9 +5,9 @@ with noise (settings: `data`). Of each window a share is missing, one of `missin
 steps a channel, in turn. They are missing in training too: the recipe's own objective hides others. Metric `mae`: error of
 the final estimate on all missing entries of the test windows, in units of the data's deviation.
 
-The twin is the same recipe with `baseline` put into it. Both have the learning rate of `grid` that is best on validation, by the
-first seed. Floor: linear interpolation in time. Exact part: with the mask no step looks at itself in any attention map, and
-without it steps do.
+The twin is the same recipe with `baseline` put into it. Beside them, outside the verdict: the system `rival` with as many steps, and
+the mean. All have the learning rate of `grid` that is best on validation, by the first seed. Floor: linear interpolation in time. Exact
+part: with the mask no step looks at itself in any attention map, and without it steps do.
 """
 
 from __future__ import annotations
@@ -72,12 +72,14 @@ def sines(settings: Mapping[str, Any], seed: int, part: str) -> Sines:
 
 
 def arms(slug: str, claim: Claim) -> dict[str, Recipe]:
-    recipe = load(slug).recipe
+    recipe, rival = load(slug).recipe, load(claim.settings["rival"]).recipe
     assert recipe is not None
+    assert rival is not None
     own = recipe.but(**claim.settings["system"])
+    steps = {"stages__0__train__steps": own.stages[0].train.steps}
+    found = {"system": own, "baseline": own.but(**claim.settings["baseline"]), "rival": rival.but(**steps)}
     sizes = {"context": claim.settings["data"]["context"], "channels": claim.settings["data"]["channels"]}
-    twin = own.but(**claim.settings["baseline"])
-    return {"system": own.bind(sizes), "baseline": twin.bind(sizes)}
+    return {arm: recipe.bind(sizes) for arm, recipe in found.items()}
 
 
 def learnt(recipe: Recipe, claim: Claim, chosen: Mapping[str, Any], seed: int) -> tuple[Model, float]:
@@ -105,9 +107,11 @@ def tune(slug: str, claim: Claim) -> dict[str, dict[str, Any]]:
 def trial(slug: str, claim: Claim, seed: int, chosen: Mapping[str, Mapping[str, Any]]) -> Trial:
     test = sines(claim.settings["data"], seed, "test")
     models = {arm: learnt(recipe, claim, chosen[arm], seed)[0] for arm, recipe in arms(slug, claim).items()}
-    said = {arm: estimates(model, test) for arm, model in models.items()} | {"floor": interpolated(test)}
+    said = {arm: estimates(model, test) for arm, model in models.items()}
+    said |= {"floor": interpolated(test), "mean": torch.zeros_like(test.truth)}
     found = {arm: error(x, test, torch.ones(len(test), dtype=torch.bool)) for arm, x in said.items()}
-    also = {f"{arm}, blocks": error(x, test, test.blocks) for arm, x in said.items()}
+    also = {arm: found[arm] for arm in ("rival", "mean")}
+    also |= {f"{arm}, blocks": error(x, test, test.blocks) for arm, x in said.items()}
     also |= {f"{arm}, entries": error(x, test, ~test.blocks) for arm, x in said.items()}
     own, twin = (diagonal(models[arm], test) for arm in ("system", "baseline"))
     broken = "" if own == 0.0 < twin else f"a step gives itself weight {own:.3g} with the mask, {twin:.3g} without"

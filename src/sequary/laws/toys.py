@@ -53,6 +53,7 @@ from sequary.models.imputer import BlendedImputer
 from sequary.models.language import LanguageModel
 from sequary.models.megabyte import Megabyte
 from sequary.models.raster import RasterModel
+from sequary.models.recurrent_imputer import RecurrentImputer
 from sequary.models.series import SeriesEncoder
 from sequary.models.text_classifier import TextClassifier
 from sequary.objectives.classify import Classify
@@ -199,7 +200,7 @@ TOYS: tuple[Toy, ...] = (
     ),
     Toy(
         name="gaps",
-        models=(BlendedImputer,),
+        models=(BlendedImputer, RecurrentImputer),
         objectives=(HiddenGaps, HiddenValues),
         spec=GAPS,
         bind=spelled,

@@ -67,6 +67,7 @@ CLAIM = Claim(
         "system": {f"model__{stack}__depth": 1 for stack in ("first", "second")}
         | {"dim": 64, "stages__0__train__steps": 1500},
         "baseline": {f"model__{stack}__blocks__0__parts__0__itself": True for stack in ("first", "second")},
+        "rival": "gru-imputer",
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
         "seeds": 5,
         "live": {
