@@ -52,7 +52,7 @@ ENTRIES = {
     "itransformer": Entry(
         "itransformer",
         96,
-        {TRAIN + "lr": 1e-3, TRAIN + "weight_decay": 0.3, TRAIN + "steps": 2500, TRAIN + "evaluate_every": 125},
+        {TRAIN + "lr": 1e-4, TRAIN + "weight_decay": 0.3, TRAIN + "steps": 2500, TRAIN + "evaluate_every": 125},
         {TRAIN + "lr": (1e-4, 3e-4, 1e-3), TRAIN + "weight_decay": (0.01, 0.3)},
         "0.389 / 0.407 (public code 0.394 / 0.409)",
     ),

@@ -155,7 +155,6 @@ def test_hostile_text_everywhere(forecast_board: Board) -> None:
                     candidates=[first, named, *forecast_board.candidates[2:], failed],
                     plots=plots,
                     data={"file": word, word: [word, {word: word}]},
-                    task=word,
                     verdict=word,
                     manifest={word: word},
                     leak=Leak(probed=1, max_shift=0.0, suspects=[word]),
@@ -263,7 +262,7 @@ def test_text_task_has_no_empty_sections(text_board: Board) -> None:
     [
         (
             Leak(probed=12, max_shift=0.0312),
-            "✗ Leak probe: 12 forecasts probed, greatest shift 0.0312. The future reached",
+            "✗ Leak probe: 12 forecasts probed, greatest shift 0.0312. What was hidden reached",
             "bad",
         ),
         (Leak(probed=12, max_shift=float("nan")), "✗ Leak probe: 12 forecasts probed, greatest shift nan", "bad"),
@@ -386,3 +385,17 @@ def test_json_has_no_nan(text_board: Board) -> None:
         text_board, leak=Leak(probed=1, max_shift=float("nan")), folds=[Fold(origin="1", role="board", horizon=1)]
     )
     assert json.loads(json_text(board), parse_constant=lambda word: pytest.fail(word))["leak"]["max_shift"] is None
+
+
+def test_a_task_that_is_none_names_those_that_are(forecast_board: Board) -> None:
+    with pytest.raises(ValueError, match=r"task='os' is none that can be compared: classify, .*forecast"):
+        render(dataclasses.replace(forecast_board, task="os"))
+
+
+def test_a_page_speaks_of_what_its_task_makes(forecast_board: Board) -> None:
+    page = Page(render(dataclasses.replace(forecast_board, task="classify")))
+    assert "96 labellings probed" in page.text
+    assert "values and class of every series that a fold may not learn from" in page.text
+    assert "4 folds chose settings" in page.text
+    assert "Labellings against the truth" in page.text
+    assert "origin" not in page.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sequary.compare.board import Candidate, Pair
+from sequary.compare.tasks.forecast import WORDS
 from sequary.compare.verdict import verdict
 
 
@@ -28,30 +29,30 @@ FLOOR = some("seasonal-naive", "floor", 0.92)
 
 
 def test_winner_reason_tie_and_cost_in_one_sentence() -> None:
-    said = verdict([BEST, LINEAR, FLOOR], [pair("dlinear", "tie"), pair("seasonal-naive", "better")], "mase")
+    said = verdict([BEST, LINEAR, FLOOR], [pair("dlinear", "tie"), pair("seasonal-naive", "better")], "mase", WORDS)
     assert said == (
         "Use patchtst: MASE 0.810, 12 % below the best floor (seasonal-naive); tied with dlinear, which is 40 times "
-        "smaller: prefer it if size or speed matters; costs 12 s to train (412 k parameters), 3.0 ms a forecast."
+        "smaller: prefer it if size or speed matters; costs 12 s to train (412 k parameters), 3.0 ms per forecast."
     )
 
 
 def test_a_floor_that_wins_is_named_as_one() -> None:
     best = some("seasonal-naive", "floor", 0.7)
-    said = verdict([best, BEST], [pair("patchtst", "better", best="seasonal-naive")], "mase")
+    said = verdict([best, BEST], [pair("patchtst", "better", best="seasonal-naive")], "mase", WORDS)
     assert said.startswith("Use seasonal-naive: MASE 0.700, a floor that learns nothing, and nothing that learns did")
     assert said.endswith("it costs nothing to train.")
 
 
 def test_a_gain_over_the_floor_that_may_be_chance_is_called_so() -> None:
-    assert "a difference that may be chance" in verdict([BEST, FLOOR], [pair("seasonal-naive", "tie")], "mase")
+    assert "a difference that may be chance" in verdict([BEST, FLOOR], [pair("seasonal-naive", "tie")], "mase", WORDS)
 
 
 def test_too_little_data_is_said() -> None:
     ties = [pair(c.id, "too little data to separate", p=None) for c in (LINEAR, FLOOR)]
-    said = verdict([BEST, LINEAR, FLOOR], ties, "mase")
+    said = verdict([BEST, LINEAR, FLOOR], ties, "mase", WORDS)
     assert "there is too little data to separate it from any other" in said
     assert "on too little data to be sure" in said
 
 
 def test_nobody_scored() -> None:
-    assert verdict([], [], "mase") == "No candidate could be scored; the board says why for each."
+    assert verdict([], [], "mase", WORDS) == "No candidate could be scored; the board says why for each."

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from sequary.compare import words
 from sequary.compare.board import Board, Candidate
 
 NAMES = {
@@ -91,7 +92,7 @@ def against_best(board: Board, candidate: Candidate) -> str:
 
 def columns(board: Board) -> list[Column]:
     """Rank, system, kind, the metric with its spreads, the gain over the best floor, other metrics, costs, test."""
-    rows = scored(board)
+    rows, said = scored(board), words.of(board.task)
     main = [c.metrics[board.metric] for c in rows]
     spreads = {over: [c.spread.get(board.metric, {}).get(over) for c in rows] for over in ("seeds", "folds")}
     found = [
@@ -111,13 +112,13 @@ def columns(board: Board) -> list[Column]:
             "± folds",
             digits(spreads["folds"], like=main),
             spreads["folds"],
-            "standard deviation over origins",
+            f"standard deviation over {said.point}s",
         ),
         _versus_floor(board, main),
         *[_metric(key, rows) for key in metric_keys(rows) if key != board.metric],
         Column("params", "params", [count(c.params) for c in rows], [c.params for c in rows], "parameters"),
         _cost("train_s", "train s", [c.train_s for c in rows], "seconds of training"),
-        _cost("latency_ms", "latency ms", [c.latency_ms for c in rows], "one forecast, median of repeats"),
+        _cost("latency_ms", "latency ms", [c.latency_ms for c in rows], f"per {said.one}, median of repeats"),
         _cost("memory_mb", "memory MB", [c.memory_mb for c in rows], "peak memory that training added"),
         Column("against", "against best", [against_best(board, c) for c in rows], [None] * len(rows), "paired tests"),
     ]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sequary.compare import statistics
+from sequary.compare import statistics, words
 from sequary.compare.board import Board, Candidate, Leak, Plot
 from sequary.compare.collect import candidate, losses
 from sequary.compare.course import Course
@@ -32,7 +32,7 @@ def board_of(ready: Prepared, courses: Mapping[str, Course], results: Results, m
         floors=[e.id for e in ready.entrants if e.kind == "floor"],
         leak=_leak(ready, results),
         ties=ties,
-        verdict=verdict(ranked, ties, ready.metric),
+        verdict=verdict(ranked, ties, ready.metric, words.of(ready.name)),
         manifest={**manifest, "leaks": _leaks(results)},
         plots=_plots(ready, results, [c.id for c in ranked]),
     )
@@ -51,12 +51,13 @@ def _ranked(ready: Prepared, found: list[Candidate]) -> list[Candidate]:
 
 
 def _candidate(ready: Prepared, courses: Mapping[str, Course], results: Results, entrant: Any) -> Candidate:
-    """As it ran; one whose forecasts moved with the future has no errors that count."""
+    """As it ran; one whose answers moved with what it may not see has no errors that count."""
     made = candidate(entrant, courses[entrant.id], results[entrant.id], ready.metric, ready.units)
     moved = _leaks(results).get(entrant.id, 0.0)
     if not moved or made.status != "ok":
         return made
-    error = f"it sees the future: its forecasts move by up to {moved:.3g} when what comes after the origin is changed"
+    said = words.of(ready.name)
+    error = f"it sees what it may not: its {said.many} move by up to {moved:.3g} when {said.hidden} is changed"
     return dataclasses.replace(made, status="leak", error=error, metrics={}, spread={}, by_series={}, by_fold=[])
 
 

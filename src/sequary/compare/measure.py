@@ -28,7 +28,7 @@ class Limits:
         if self.params is not None and params > self.params:
             return "over parameters", f"{params:,} parameters, --max-params is {self.params:,}"
         if self.latency_ms is not None and latency_ms > self.latency_ms:
-            return "too slow", f"one forecast takes {latency_ms:.3g} ms, --max-latency is {self.latency_ms:g} ms"
+            return "too slow", f"it takes {latency_ms:.3g} ms to answer, --max-latency is {self.latency_ms:g} ms"
         return None
 
 

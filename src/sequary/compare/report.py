@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from sequary.compare import columns as table
-from sequary.compare import figures
+from sequary.compare import figures, words
 from sequary.compare.board import Board, Candidate
 from sequary.compare.leaderboard import csv_text
 from sequary.compare.pareto import front, pareto
@@ -59,6 +59,7 @@ def _facts(board: Board) -> dict[str, Any]:
     tied = [p.other for p in board.ties if p.verdict == "tie"]
     return {
         "board": board,
+        "said": words.of(board.task),
         "ranked": ranked,
         "failed": [(c, table.reason(c)) for c in table.unscored(board)],
         "best": best,
@@ -99,23 +100,23 @@ def _plots(board: Board, best: Candidate | None, other: Candidate | None) -> lis
     found = []
     for i, plot in enumerate(board.plots[:_PLOTS]):
         against = f", against {other.id}" if other is not None else ""
-        alt = f"{plot.series}: {len(plot.times)} steps forecast by {best.id} with its bands{against}, and the truth"
+        alt = f"{plot.series}: {len(plot.times)} steps by {best.id} with its bands{against}, and the truth"
         drawn = figures.forecast(plot, best.id, other.id if other else None, f"forecast{i}", alt)
-        found.append((plot.series, plot.history_times[-1] if plot.history_times else plot.times[0], drawn))
+        found.append((plot.series, plot.times[0], drawn))
     return found
 
 
 def _fronts(board: Board, ranked: list[Candidate]) -> list[tuple[str, list[str], Any]]:
     """For each cost that differs between candidates: its name, who is on the front, the figure."""
     found = []
-    for field, words in _COSTS:
+    for field, cost in _COSTS:
         costs = [float(getattr(c, field)) for c in ranked]
         if len(set(costs)) < 2:
             continue
         on = [ranked[i].id for i in front([(x, c.metrics[board.metric]) for x, c in zip(costs, ranked, strict=True)])]
         name = table.metric_name(board.metric)
-        alt = f"{name} against {words} for {len(ranked)} candidates; on the front, cheapest first: {', '.join(on)}"
-        found.append((words, on, pareto(ranked, board.metric, field, (f"{words} (log)", name), alt)))
+        alt = f"{name} against {cost} for {len(ranked)} candidates; on the front, cheapest first: {', '.join(on)}"
+        found.append((cost, on, pareto(ranked, board.metric, field, (f"{cost} (log)", name), alt)))
     return found
 
 

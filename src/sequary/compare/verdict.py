@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from sequary.compare.board import Candidate, Pair
 from sequary.compare.columns import cost, count, digits, metric_name
-from sequary.compare.durations import words
+from sequary.compare.durations import words as lasting
+from sequary.compare.words import Words
 
 
-def verdict(ranked: Sequence[Candidate], ties: Sequence[Pair], metric: str) -> str:
+def verdict(ranked: Sequence[Candidate], ties: Sequence[Pair], metric: str, words: Words) -> str:
     """`ranked`: those with the metric, best first."""
     if not ranked:
         return "No candidate could be scored; the board says why for each."
@@ -17,7 +18,7 @@ def verdict(ranked: Sequence[Candidate], ties: Sequence[Pair], metric: str) -> s
     floor = next((c for c in ranked if c.kind == "floor"), None)
     learners = any(c.kind != "floor" for c in ranked)
     parts = [f"Use {best.id}: {_reason(best, floor, ties, metric, learners=learners)}"]
-    parts += [p for p in (_ties(ranked, ties), _cost(best)) if p]
+    parts += [p for p in (_ties(ranked, ties), _cost(best, words)) if p]
     return "; ".join(parts) + "."
 
 
@@ -65,12 +66,12 @@ def _cheaper(best: Candidate, other: Candidate, among: int) -> str:
     return ""
 
 
-def _cost(best: Candidate) -> str:
+def _cost(best: Candidate, words: Words) -> str:
     if best.kind == "floor":
         return "it costs nothing to train"
-    trained = f"{words(best.train_s)} to train" if best.train_s else "no training beforehand"
+    trained = f"{lasting(best.train_s)} to train" if best.train_s else "no training beforehand"
     size = f" ({count(best.params)} parameters)" if best.params else ""
-    return f"costs {trained}{size}, {cost(best.latency_ms)} ms a forecast"
+    return f"costs {trained}{size}, {cost(best.latency_ms)} ms per {words.one}"
 
 
 def _times(ratio: float) -> str:

@@ -34,6 +34,7 @@ from sequary.compare.footprint import ROWS, Footprint, of
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.task import Task
+from sequary.compare.words import Words
 from sequary.core.values import Batch
 from sequary.data.errors import DataError
 from sequary.data.panel import Floats
@@ -43,6 +44,14 @@ from sequary.tasks.classify import train as classifying
 from sequary.tasks.classify.labelled import Bools, Ints, Labelled
 from sequary.tasks.classify.reading import read
 from sequary.tasks.training import altered
+
+WORDS = Words(
+    one="series",
+    many="labellings",
+    point="fold",
+    head="fold",
+    hidden="values and class of every series that a fold may not learn from",
+)
 
 METRICS = ("error", "log_loss", "f1_error")
 CLASSIFIERS = ("tst-mvts",)

@@ -32,6 +32,7 @@ from sequary.compare.occasions import lay
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.task import Task
+from sequary.compare.words import Words
 from sequary.core import catalogue
 from sequary.core.values import Batch
 from sequary.data import frames, tables
@@ -43,6 +44,8 @@ from sequary.tasks.detect.alarms import Bools, distance
 from sequary.tasks.detect.labels import parted
 from sequary.tasks.training import altered
 from sequary.tasks.whole_windows import targets
+
+WORDS = Words(one="512 rows", many="scorings", point="origin", head="last known", hidden="everything after an origin")
 
 METRICS = ("event_error", "order_error")
 DETECTORS = ("anomalybert",)

@@ -23,10 +23,19 @@ from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.suspects import suspects
 from sequary.compare.systems import SystemEntrant
 from sequary.compare.task import Task
+from sequary.compare.words import Words
 from sequary.data import frames, tables
 from sequary.data.panel import Panel
 from sequary.data.roles import Columns
 from sequary.tasks import saved
+
+WORDS = Words(
+    one="forecast",
+    many="forecasts",
+    point="origin",
+    head="last known",
+    hidden="everything after an origin but declared future covariates",
+)
 
 HISTORY = 4
 """Horizons of history that a plot shows, 40 steps at least."""

@@ -32,6 +32,7 @@ from sequary.compare.makers import Codes, GaussianEntrant, Maker, MakerEntrant
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.task import Task
+from sequary.compare.words import Words
 from sequary.core.values import Batch
 from sequary.data.errors import DataError
 from sequary.data.images import Images, read_images
@@ -40,6 +41,14 @@ from sequary.tasks import saved
 from sequary.tasks.generate.train import prepare as bound
 from sequary.tasks.generate.train import side
 from sequary.tasks.training import altered
+
+WORDS = Words(
+    one="image",
+    many="batches of images",
+    point="block",
+    head="first image",
+    hidden="every image and class from the first block on",
+)
 
 MAKERS = ("var", "rar", "mar-diffusion-loss", "raster-codes")
 """Who takes part when nobody is named."""

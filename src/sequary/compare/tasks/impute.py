@@ -31,6 +31,7 @@ from sequary.compare.imputers import ImputerEntrant, ordinary
 from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.task import Task
+from sequary.compare.words import Words
 from sequary.core import catalogue
 from sequary.core.values import Batch
 from sequary.data import frames, tables
@@ -40,6 +41,8 @@ from sequary.tasks import saved
 from sequary.tasks.impute import train as imputing
 from sequary.tasks.impute.fitted import Filled
 from sequary.tasks.training import altered
+
+WORDS = Words(one="series", many="fillings", point="part", head="begins", hidden="every hidden value")
 
 METRICS = ("mae", "rmse")
 DRAWN = 8

@@ -29,11 +29,14 @@ from sequary.compare.options import BadArgument, Options
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.speakers import NGramEntrant, Speaker, SpeakerEntrant
 from sequary.compare.task import Task
+from sequary.compare.words import Words
 from sequary.core import catalogue
 from sequary.data import texts
 from sequary.data.roles import Columns
 from sequary.data.texts import Bytes
 from sequary.tasks import saved
+
+WORDS = Words(one="block", many="predictions", point="origin", head="bytes known", hidden="every byte after an origin")
 
 Floats = NDArray[np.float64]
 

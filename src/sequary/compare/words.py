@@ -1,0 +1,34 @@
+"""What a board's page calls things: a forecast made at an origin is a series told in a fold where series are classified."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+
+from sequary.compare.prepare import names
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    one: str
+    """What latency is of: "forecast", as in "3.0 ms per forecast"."""
+    many: str
+    """What the leak probe counts and compares."""
+    point: str
+    """What a fold is: "origin"; with an s for several."""
+    head: str
+    """Of the column that says where each fold lies."""
+    hidden: str
+    """What the leak probe changes."""
+
+
+def of(task: str) -> Words:
+    """`WORDS` of the module of `compare/tasks/`.
+
+    Raises:
+        ValueError: there is no such module; nothing else is imported for a name.
+    """
+    if task not in names():
+        raise ValueError(f"task={task!r} is none that can be compared: {', '.join(names())}")
+    found: Words = importlib.import_module(f"sequary.compare.tasks.{task}").WORDS
+    return found
