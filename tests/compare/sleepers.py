@@ -92,7 +92,7 @@ def prepared(
     )
     return Prepared(
         task=SleepTask(out.parent / "trace"),
-        name="sleep",
+        name="forecast",
         options=given,
         metric="mase",
         ask=Ask(horizon=1),
