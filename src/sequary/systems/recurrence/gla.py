@@ -43,7 +43,7 @@ CLAIM = Claim(
         "length": 48,
         "keys": 32,
         "values": 16,
-        "seeds": 5,
+        "seeds": 8,
         "train": {
             "dim": 32,
             "model__backbone__depth": 2,
