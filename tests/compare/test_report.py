@@ -388,7 +388,7 @@ def test_json_has_no_nan(text_board: Board) -> None:
 
 
 def test_a_task_that_is_none_names_those_that_are(forecast_board: Board) -> None:
-    with pytest.raises(ValueError, match=r"task='os' is none that can be compared: classify, .*forecast"):
+    with pytest.raises(ValueError, match=r"task='os' cannot be compared; there are classify, .*forecast"):
         render(dataclasses.replace(forecast_board, task="os"))
 
 
@@ -398,4 +398,5 @@ def test_a_page_speaks_of_what_its_task_makes(forecast_board: Board) -> None:
     assert "values and class of every series that a fold may not learn from" in page.text
     assert "4 folds chose settings" in page.text
     assert "Labellings against the truth" in page.text
+    assert ["Labellings"] == [text for tag, text in page.texts if tag == "a" and "abellings" in text]
     assert "origin" not in page.text

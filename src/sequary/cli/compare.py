@@ -38,7 +38,7 @@ def command(
     dry_run: bool = False,
     as_json: bool = False,
 ) -> int:
-    """Exit status 0, or 1 where no candidate could be scored, or a forecast saw the future.
+    """Exit status 0, or 1 where no candidate could be scored, or an answer moved with what it may not see.
 
     Longer than 40 lines because it lists its options. With `as_json`, standard output is `board.json` and nothing else;
     all talk goes to standard error.
@@ -82,14 +82,15 @@ def command(
 
 
 def _print(board: Board, talk: Console, out: Path, *, as_json: bool) -> None:
-    from sequary.compare import leaderboard, report
+    from sequary.compare import leaderboard, report, words
 
     if as_json:
         sys.stdout.write(report.json_text(board))
         return
     talk.print()
     leaderboard.show(board, Console(highlight=False))
-    talk.print(Text(f"leak probe: {board.leak.probed} forecasts, greatest shift {board.leak.max_shift}"))
+    probed = f"{board.leak.probed} {words.of(board.task).many}"
+    talk.print(Text(f"leak probe: {probed}, greatest shift {board.leak.max_shift}"))
     talk.print(Text(f"report: {out / 'report.html'}"))
     model = board.manifest["refit"]
     if model is not None and model["error"] is None:

@@ -74,7 +74,7 @@ FORMS = {
     "kind": Form("--kind", "Of this kind only; may be repeated."),
     "levels": Form("--level", "Intervals in percent. [default: 80,95]", values.shares, "80,95"),
     "predict.levels": Form("--level", "Intervals in percent. [default: the model's]", values.shares, "80,95"),
-    "max_latency": Form("--max-latency", "Of one forecast: milliseconds, or 10ms.", metavar="SPAN"),
+    "max_latency": Form("--max-latency", "Of one answer: milliseconds, or 10ms.", metavar="SPAN"),
     "max_params": Form("--max-params", "Parameters at most."),
     "metric": Form("--metric", "What ranks: mase, mae, mse or crps."),
     "modality": Form("--modality", "For this kind of data only; may be repeated."),

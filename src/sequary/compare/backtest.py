@@ -43,10 +43,10 @@ class Outcome:
         return {name: scoring.mean(np.array(rows, float)) for name, rows in self.losses.items()}
 
     def failed(self) -> str | None:
-        """In words, how many forecasts are not finite."""
+        """In words, how many answers are not finite."""
         rows = np.array(next(iter(self.losses.values())), float)
         bad = int(np.isinf(rows).sum())
-        return f"{bad} of {int((~np.isnan(rows)).sum())} forecasts are not finite" if bad else None
+        return f"{bad} of {int((~np.isnan(rows)).sum())} answers are not finite" if bad else None
 
 
 def forecasts(

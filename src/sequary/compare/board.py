@@ -40,7 +40,7 @@ class Candidate:
     params: int = 0
     train_s: float = 0.0
     latency_ms: float = 0.0
-    """One forecast of every channel of one series, median of repeats."""
+    """Of one answer: a forecast of every channel of one series, and what `Words.one` of other tasks says. Median of repeats."""
     memory_mb: float = 0.0
     """Peak memory that training added to the process."""
     setting: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -73,9 +73,9 @@ class Fold:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
     probed: int
-    """Forecasts compared: folds x candidates."""
+    """Folds x candidates whose answers were compared."""
     max_shift: float
-    """The greatest move of any forecast when everything after its origin was perturbed. Must be 0.0."""
+    """The greatest move of any answer when what it may not see was perturbed. Must be 0.0."""
     by_fold: list[float] = dataclasses.field(default_factory=list)
     suspects: list[str] = dataclasses.field(default_factory=list)
     """Covariates that equal a shift or an affine map of the target, in words."""

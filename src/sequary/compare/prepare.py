@@ -42,8 +42,19 @@ MEANT = (("language", texts.is_text), ("classify", recordings.is_recordings), ("
 
 
 def names() -> list[str]:
-    """Of the tasks that can be compared: each is a module of `tasks/` with its own `prepare(data, given, columns)`."""
+    """Of the tasks that can be compared: each is a module of `tasks/` with its own `prepare(data, given, columns)` and `WORDS`."""
     return sorted(path.stem for path in (Path(__file__).parent / "tasks").glob("[!_]*.py"))
+
+
+def module(task: str) -> Any:
+    """Of a task, by its name; for another name nothing is imported.
+
+    Raises:
+        BadArgument: there is none of that name; those that there are.
+    """
+    if task not in names():
+        raise BadArgument(f"task={task!r} cannot be compared; there are {', '.join(names())}")
+    return importlib.import_module(f"sequary.compare.tasks.{task}")
 
 
 def prepare(data: Any, given: Options, *, task: str | None, columns: Columns) -> Prepared:
@@ -55,9 +66,7 @@ def prepare(data: Any, given: Options, *, task: str | None, columns: Columns) ->
     if task is None:
         named = isinstance(data, str | Path)
         task = next((name for name, means in MEANT if named and means(data)), "forecast")
-    if task not in names():
-        raise BadArgument(f"task={task!r} cannot be compared; there are {', '.join(names())}")
-    return importlib.import_module(f"sequary.compare.tasks.{task}").prepare(data, given, columns)
+    return module(task).prepare(data, given, columns)
 
 
 def arguments(given: Options, metric: str, entrants: Sequence[Any], data: str) -> dict[str, Any]:

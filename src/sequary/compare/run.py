@@ -49,7 +49,7 @@ def compare(
         task: "forecast", "language" …, a module of `compare/tasks`; None: told from the data.
         systems: slugs, aliases or paths of .py files; or `family`, a theme or kind; None: the usual ones.
         metric: what ranks: mase, mae, mse or crps.
-        max_latency: of one forecast: milliseconds, or "10ms".
+        max_latency: of one answer: milliseconds, or "10ms".
         max_params: parameters.
         seeds: final runs of each system.
         levels: shares of the intervals.

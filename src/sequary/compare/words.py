@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 
-from sequary.compare.prepare import names
+from sequary.compare.prepare import module
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +22,10 @@ class Words:
 
 
 def of(task: str) -> Words:
-    """`WORDS` of the module of `compare/tasks/`.
+    """`WORDS` of the task's module.
 
     Raises:
-        ValueError: there is no such module; nothing else is imported for a name.
+        BadArgument: no task has that name.
     """
-    if task not in names():
-        raise ValueError(f"task={task!r} is none that can be compared: {', '.join(names())}")
-    found: Words = importlib.import_module(f"sequary.compare.tasks.{task}").WORDS
+    found: Words = module(task).WORDS
     return found

@@ -36,7 +36,7 @@ from sequary.data.roles import Columns
 from sequary.data.texts import Bytes
 from sequary.tasks import saved
 
-WORDS = Words(one="block", many="predictions", point="origin", head="bytes known", hidden="every byte after an origin")
+WORDS = Words(one="byte", many="predictions", point="origin", head="bytes known", hidden="every byte after an origin")
 
 Floats = NDArray[np.float64]
 
