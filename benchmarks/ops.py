@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sequary.mixers.ssm.mamba import Mamba
 from sequary.ops.forms import form
-from sequary.ops.vector_decay import vector_decay
+from sequary.ops.linear_attend import linear_attend
 
 LENGTHS = (512, 2048)
 Run = Callable[[], object]
@@ -48,7 +48,7 @@ def gla(length: int, loops: bool) -> dict[str, Run]:
     first = torch.zeros(2, 4, 64, 64)
 
     def decay() -> None:
-        vector_decay(q, k, v, g, first)[0].sum().backward()
+        linear_attend(q, k, v, g, first)[0].sum().backward()
 
     def attention() -> None:
         heads_first = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)

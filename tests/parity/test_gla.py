@@ -16,7 +16,7 @@ from torch import Tensor
 from sequary.convert.declined import Declined
 from sequary.convert.gla import load
 from sequary.mixers.linear.gla import GatedLinearAttention
-from sequary.ops.vector_decay import vector_decay
+from sequary.ops.linear_attend import linear_attend
 
 
 def naive() -> Callable[..., tuple[Tensor, Tensor]]:
@@ -42,7 +42,7 @@ def test_the_naive_kernel_of_fla() -> None:
     g = F.logsigmoid(torch.randn(2, 70, 3, 8, generator=rng)) / 16
     first = torch.randn(2, 3, 8, 8, generator=rng)
     theirs = naive()(q, k, v, g, first, output_final_state=True)
-    for ours, their in zip(vector_decay(q / math.sqrt(8), k, v, g, first), theirs, strict=True):
+    for ours, their in zip(linear_attend(q / math.sqrt(8), k, v, g, first), theirs, strict=True):
         assert closeness(ours, their) < 1e-5
 
 

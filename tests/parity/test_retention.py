@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sequary.mixers.linear.retention import Retention
-from sequary.ops.vector_decay import vector_decay
+from sequary.ops.linear_attend import linear_attend
 
 
 def naive() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -39,7 +39,7 @@ def test_the_naive_kernel_of_fla(heads: int) -> None:
     rng = torch.Generator().manual_seed(heads)
     q, k, v = (torch.randn(2, 150, heads, 8, generator=rng) for _ in range(3))
     g = Retention(8 * heads, heads=heads).log_decay()[:, None].expand_as(k)
-    ours, _ = vector_decay(q / math.sqrt(8), k, v, g, torch.zeros(2, heads, 8, 8))
+    ours, _ = linear_attend(q / math.sqrt(8), k, v, g, torch.zeros(2, heads, 8, 8))
     theirs = naive()(*(x.transpose(1, 2) for x in (q, k, v))).transpose(1, 2)
     assert closeness(ours, theirs) < 1e-5
 

@@ -15,7 +15,7 @@ from sequary.core.part import part
 from sequary.mixers.conv.short import ShortConv
 from sequary.mixers.linear import features
 from sequary.mixers.linear.gla import GatedLinearAttention
-from sequary.ops.vector_decay import vector_decay
+from sequary.ops.linear_attend import linear_attend
 
 FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": features.relu,
@@ -38,7 +38,7 @@ Loaded = GatedLinearAttention | Callable[..., tuple[Tensor, Tensor]]
 
 def load(source: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Loaded:
     if source == "naive_recurrent_gla":
-        return vector_decay
+        return linear_attend
     if source != "GatedLinearAttention":
         raise Declined(f"source={source!r}: known are GatedLinearAttention and naive_recurrent_gla")
     for name in arguments.keys() - KNOWN:

@@ -22,7 +22,7 @@ from sequary.core.state import State
 from sequary.mixers.identity import Identity
 from sequary.mixers.linear.features import silu
 from sequary.ops.causal_conv import starts
-from sequary.ops.vector_decay import vector_decay
+from sequary.ops.linear_attend import linear_attend
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class GatedLinearAttention(Recurrent):
             k, g = k.masked_fill(padding, 0), g.masked_fill(padding, 0)
         if begins is not None:  # a new segment forgets everything
             g = g.masked_fill(begins[..., None, None], -math.inf)
-        o_BtHV, memory = vector_decay(q / math.sqrt(self.key), k, v, g, state.memory)
+        o_BtHV, memory = linear_attend(q / math.sqrt(self.key), k, v, g, state.memory)
         o = self.norm(o_BtHV).flatten(2)
         if self.gate is not None and self.g is not None:
             o = o * self.gate(self.g(x_BtD))

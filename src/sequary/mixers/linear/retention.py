@@ -18,8 +18,8 @@ from sequary.core.ctx import Ctx
 from sequary.core.state import State
 from sequary.mixers.attention.projection import check_heads
 from sequary.ops.causal_conv import starts
+from sequary.ops.linear_attend import linear_attend
 from sequary.ops.rotary import rotate
-from sequary.ops.vector_decay import vector_decay
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Retention(Recurrent):
         position = state.seen[:, None] + real.cumsum(1) - real if ctx.positions is None else ctx.positions
         q, k = (rotate(x.transpose(1, 2), position, base=self.base).transpose(1, 2) for x in (q, k))
         begins, segment = starts(ctx.segments, ctx.mask, state.segment)
-        g = self.log_decay()[:, None].expand_as(k)
+        g = self.log_decay()[:, None].expand(*k.shape[:-1], 1)
         if ctx.mask is not None:  # padding writes nothing and forgets nothing
             padding = ~ctx.mask[..., None, None]
             k, g = k.masked_fill(padding, 0), g.masked_fill(padding, 0)
         if begins is not None:  # a new segment forgets everything
             g = g.masked_fill(begins[..., None, None], -math.inf)
-        o_BtHV, memory = vector_decay(q / math.sqrt(self.key), k, v, g, state.memory)
+        o_BtHV, memory = linear_attend(q / math.sqrt(self.key), k, v, g, state.memory)
         o = F.layer_norm(o_BtHV, (self.value,), eps=self.eps).flatten(2) * F.silu(self.g(x_BtD))
         return self.o(o), RetentionState(memory, state.seen + real.sum(1), segment)
 

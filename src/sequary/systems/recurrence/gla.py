@@ -2,7 +2,7 @@
 
 S_t = diag(α_t) S_{t-1} + k_t v_tᵀ, o_t = S_tᵀ q_t / √K, α_t = σ(W₂ W₁ x_t + b)^{1/16} in (0, 1)^K; then a norm a head and a
 SiLU gate. A fixed-size state makes decoding constant in time and memory; training runs in chunks. The paper's second level of
-chunks in log space is here a halving of each chunk, exact for any gate (ops/vector_decay.py).
+chunks in log space is here a halving of each chunk, exact for any gate (ops/decays.py).
 """
 
 from sequary.blocks.prenorm import PreNorm

@@ -1,0 +1,46 @@
+"""Sequences cut into chunks for recurrent ops: [B, T, H, K] to [N, B·H, C, K], N chunks of C tokens, the last filled up with zeros."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GROUP = 16
+"""Chunks whose temporary tensors are held together."""
+
+
+def chunk_size(length: int, largest: int) -> int:
+    """A power of two: `largest`, or what a short sequence fills."""
+    return min(largest, 1 << (length - 1).bit_length())
+
+
+def cut(x_BTHK: Tensor, size: int) -> Tensor:
+    rows, length, heads, width = x_BTHK.shape
+    x = F.pad(x_BTHK.transpose(1, 2), (0, 0, 0, -length % size))
+    return x.reshape(rows * heads, -1, size, width).transpose(0, 1).contiguous()
+
+
+def join(x: Tensor, like_BTHK: Tensor) -> Tensor:
+    """Back to [B, T, H, K], B, T and H as in `like`."""
+    rows, length, heads, _ = like_BTHK.shape
+    x = x.transpose(0, 1).reshape(rows, heads, -1, x.shape[-1])[:, :, :length]
+    return x.transpose(1, 2).contiguous()
+
+
+def groups(chunks: int) -> list[slice]:
+    return [slice(n, min(n + GROUP, chunks)) for n in range(0, chunks, GROUP)]
+
+
+def starts_of(length: int, largest: int) -> int:
+    """How many states lie at the chunks' starts and after the last: never 1, a size that tracing would fix."""
+    return (length + largest - 1) // largest + 1
+
+
+def states(filled: Tensor, added: Tensor, keep: Tensor | None) -> None:
+    """Fill filled[1:] [N, B·H, K, V] from filled[0]: each the one before, times keep [N, B·H, K or 1, 1], plus what its chunk adds."""
+    for n, new in enumerate(added):
+        if keep is None:
+            torch.add(filled[n], new, out=filled[n + 1])
+        else:
+            torch.addcmul(new, keep[n], filled[n], out=filled[n + 1])

@@ -1,0 +1,48 @@
+"""Causal linear attention: a matrix of memory that each token adds to, which may forget.
+
+    S_t = diag(exp(g_t)) S_{t-1} + k_t v_tᵀ          S [B, H, K, V], g <= 0 (minus infinity drops the state)
+    o_t = S_tᵀ q_t
+
+Without g nothing is forgotten (Katharopoulos et al., 2006.16236); g of width 1 is a rate a head (retention, Mamba-2); of width K, a
+rate for each key entry (Yang et al., Gated Linear Attention Transformers, 2312.06635, sections 4.1 and 4.2).
+
+Two forms: `reference`, a plain loop (any derivative), and `chunked` (linear_attend_chunked.py), exact for any gate.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sequary.ops.forms import chosen
+from sequary.ops.linear_attend_chunked import chunked
+
+
+def linear_attend(
+    q_BTHK: Tensor, k_BTHK: Tensor, v_BTHV: Tensor, g_BTHK: Tensor | None, S_BHKV: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(o [B, T, H, V], state after the last token [B, H, K, V]). T >= 1; the last axis of g is K or 1.
+
+    Half-precision inputs are computed in float32.
+    """
+    if g_BTHK is not None and g_BTHK.shape[-1] not in (1, k_BTHK.shape[-1]):
+        raise ValueError(f"g has {g_BTHK.shape[-1]} rates a head; one, or one for each of {k_BTHK.shape[-1]} keys")
+    if chosen("chunked") == "reference":
+        return _reference(q_BTHK, k_BTHK, v_BTHV, g_BTHK, S_BHKV)
+    wide = torch.float64 if v_BTHV.dtype == torch.float64 else torch.float32
+    q, k, v, S = (x.to(wide) for x in (q_BTHK, k_BTHK, v_BTHV, S_BHKV))
+    o_BTHV, last_BHKV, _ = chunked(q, k, v, None if g_BTHK is None else g_BTHK.to(wide), S)
+    return o_BTHV.to(v_BTHV.dtype), last_BHKV.to(S_BHKV.dtype)
+
+
+def _reference(
+    q_BTHK: Tensor, k_BTHK: Tensor, v_BTHV: Tensor, g_BTHK: Tensor | None, S_BHKV: Tensor
+) -> tuple[Tensor, Tensor]:
+    state = S_BHKV
+    outputs: list[Tensor] = []
+    for t in range(q_BTHK.shape[1]):
+        if g_BTHK is not None:
+            state = g_BTHK[:, t].exp()[..., None] * state
+        state = state + k_BTHK[:, t, ..., None] * v_BTHV[:, t, :, None]
+        outputs.append((q_BTHK[:, t, ..., None] * state).sum(-2))
+    return torch.stack(outputs, 1), state

@@ -1,0 +1,148 @@
+"""The chunked form equals the plain loop, closed gates included, and is an operator that torch can trace."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from sequary.ops.forms import form
+from sequary.ops.linear_attend import linear_attend
+from sequary.ops.linear_attend_chunked import chunked
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]
+WIDTHS = (0, 1, 5)
+"""Of the gates: none, one a head, one for each key entry."""
+
+
+def inputs(length: int, *, gates: int = 5, gate: float = 0.1, dtype: torch.dtype = torch.float64) -> Inputs:
+    rng = torch.Generator().manual_seed(length)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
+
+    rows, heads, K, V = 2, 3, 5, 4
+    q, k = normal(rows, length, heads, K), normal(rows, length, heads, K)
+    g = -gate * normal(rows, length, heads, gates).exp() if gates else None
+    return q, k, normal(rows, length, heads, V), g, normal(rows, heads, K, V)
+
+
+def to(args: Inputs, dtype: torch.dtype) -> Inputs:
+    q, k, v, g, S = args
+    return q.to(dtype), k.to(dtype), v.to(dtype), None if g is None else g.to(dtype), S.to(dtype)
+
+
+def closeness(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().max() / b.abs().max().clamp(min=1))
+
+
+def results(args: Inputs, name: str) -> list[Tensor]:
+    q, k, v, g, S = (None if x is None else x.clone().requires_grad_() for x in args)
+    assert q is not None and k is not None and v is not None and S is not None  # noqa: PT018
+    leaves = [x for x in (q, k, v, g, S) if x is not None]
+    with form(name):
+        o, last = linear_attend(q, k, v, g, S)
+        loss = (o * o.detach().cos()).sum() + (last * last.detach().cos()).sum()
+        return [o.detach(), last.detach(), *torch.autograd.grad(loss, leaves)]
+
+
+@pytest.mark.parametrize("gates", WIDTHS)
+@pytest.mark.parametrize("length", [1, 2, 7, 33, 64, 65, 129, 1100])
+def test_chunked_equals_the_loop(length: int, gates: int) -> None:
+    args = inputs(length, gates=gates)
+    for fast, slow in zip(results(args, "chunked"), results(args, "reference"), strict=True):
+        assert fast.shape == slow.shape
+        assert closeness(fast, slow) < 1e-12
+
+
+@pytest.mark.parametrize("gates", WIDTHS[1:])
+@pytest.mark.parametrize("gate", [0.0, 1.0, 30.0, 1e3, 1e5])
+def test_gates_that_close(gate: float, gates: int) -> None:
+    args = inputs(70, gate=gate, gates=gates)
+    for fast, slow in zip(results(args, "chunked"), results(args, "reference"), strict=True):
+        assert torch.isfinite(fast).all()
+        assert closeness(fast, slow) < 1e-12
+
+
+@pytest.mark.parametrize("gates", WIDTHS[1:])
+def test_one_closed_gate_harms_no_neighbour(gates: int) -> None:
+    """A shut gate (even minus infinity) inside a chunk of open ones costs no precision, in float32 either."""
+    q, k, v, g, S = inputs(70, gate=1e-3, gates=gates, dtype=torch.float32)
+    assert g is not None
+    g[:, 20], g[:, 21], g[:, 50] = -1e3, -1e4, -math.inf
+    narrow, wide = results((q, k, v, g, S), "chunked"), results(to((q, k, v, g, S), torch.float64), "reference")
+    assert max(closeness(a.double(), b) for a, b in zip(narrow, wide, strict=True)) < 1e-5
+
+
+@pytest.mark.parametrize("gates", WIDTHS)
+def test_float32_error(gates: int) -> None:
+    q, k, v, g, S = inputs(129, gates=gates, dtype=torch.float32)
+    args = q, 0.1 * k, v, g, S  # outputs near 1, since the loss takes their cosine
+    narrow, wide = results(args, "chunked"), results(to(args, torch.float64), "reference")
+    assert all(a.dtype == torch.float32 for a in narrow)
+    assert max(closeness(a.double(), b) for a, b in zip(narrow, wide, strict=True)) < 2e-6
+
+
+@pytest.mark.parametrize("gates", WIDTHS)
+def test_state_carries_over(gates: int) -> None:
+    q, k, v, g, S = inputs(100, gates=gates)
+    whole, last = linear_attend(q, k, v, g, S)
+    parts: list[Tensor] = []
+    for part in (slice(0, 1), slice(1, 77), slice(77, 100)):
+        o, S = linear_attend(q[:, part], k[:, part], v[:, part], None if g is None else g[:, part], S)
+        parts.append(o)
+    assert closeness(torch.cat(parts, 1), whole) < 1e-12
+    assert closeness(S, last) < 1e-12
+
+
+def test_half_precision_keeps_its_type() -> None:
+    o, last = linear_attend(*to(inputs(9), torch.bfloat16))
+    assert o.dtype == last.dtype == torch.bfloat16
+
+
+def test_rates_of_another_width_are_refused() -> None:
+    q, k, v, _, S = inputs(3)
+    with pytest.raises(ValueError, match="g has 2 rates a head; one, or one for each of 5 keys"):
+        linear_attend(q, k, v, q[..., :2], S)
+
+
+def test_reference_has_second_derivatives() -> None:
+    args = tuple(x.requires_grad_() for x in inputs(3) if x is not None)
+
+    def run(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
+        with form("reference"):
+            return linear_attend(q, k, v, g, S)
+
+    assert torch.autograd.gradgradcheck(run, args)
+
+
+@pytest.mark.parametrize("gates", WIDTHS)
+@pytest.mark.parametrize("length", [5, 65, 129])
+def test_operator_is_well_formed(length: int, gates: int) -> None:
+    args = inputs(length, gates=gates)
+    torch.library.opcheck(chunked, tuple(x if x is None else x.requires_grad_() for x in args))
+
+
+class Decay(torch.nn.Module):
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
+        return linear_attend(q, k, v, g, S)
+
+
+def test_exports_with_a_dynamic_length() -> None:
+    T = torch.export.Dim("T", min=2)
+    program = torch.export.export(Decay(), inputs(17), dynamic_shapes=(*[{1: T}] * 4, None)).module()
+    for length in (2, 17, 64, 65, 200):
+        for a, b in zip(program(*inputs(length)), linear_attend(*inputs(length)), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_compiles_in_one_graph() -> None:
+    compiled = torch.compile(Decay(), backend="eager", fullgraph=True)
+    args = inputs(40)
+    for x in args:
+        assert x is not None
+        x.requires_grad_()
+    for a, b in zip(compiled(*args), linear_attend(*args), strict=True):
+        assert torch.equal(a, b)
