@@ -42,6 +42,7 @@ COMMANDS = {
     "edit": "A saved language model made smaller; exit status 1 where that brings nothing.",
     "probe": "What goes on inside a saved language model: pictures and numbers.",
     "study": "A study run anew, as a page.",
+    "bench": "What the layers of all mixers cost, length by length: bench mixers.",
     "systems": "What is built; with --all everything that the catalogue lists.",
     "show": "One system: idea, equation, parts, how to use it.",
     "check": "Run the laws of a system or of a part of your own; its claim; recorded cases.",

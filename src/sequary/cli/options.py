@@ -21,6 +21,8 @@ class Form:
 
 FORMS = {
     "as_json": Form("--json", "Print JSON instead of text."),
+    "bench.out": Form("--out", "Folder of figures; measured ones are kept. [default: bench-mixers]", metavar="PATH"),
+    "bench.systems": Form("--systems", "Ids. [default: all mixers and blocks, and their rivals]", values.some, "A,B"),
     "budget": Form(
         "--budget", "Wall time of all training together: 90s, 5m, 1h30m; or steps a run: 200steps.", metavar="SPAN"
     ),
@@ -79,6 +81,8 @@ FORMS = {
     "metric": Form("--metric", "What ranks: mase, mae, mse or crps."),
     "modality": Form("--modality", "For this kind of data only; may be repeated."),
     "model": Form("MODEL", "The folder that fit or compare wrote."),
+    "what": Form("WHAT", "mixers."),
+    "lengths": Form("--lengths", "Tokens. [default: 256 to 65536]", values.several("--lengths"), "N,N"),
     "out": Form("--out", "Folder of the report.", metavar="PATH"),
     "fit.out": Form("--out", "Folder of the model. [default: SYSTEM-model]", metavar="PATH"),
     "predict.out": Form("--out", "File of the forecasts. [default: standard output]", metavar="PATH"),

@@ -31,6 +31,18 @@ def whole(flag: str, text: str) -> int:
     return int(number)
 
 
+def several(flag: str) -> Callable[[str], tuple[int, ...]]:
+    """Of words such as `256,1024`, as whole numbers above 0."""
+
+    def parse(text: str) -> tuple[int, ...]:
+        found = tuple(whole(flag, word) for word in some(text))
+        if min(found) < 1:
+            raise ValueError(f"{flag} {text}: numbers above 0 are needed, such as {flag} 256,1024")
+        return found
+
+    return parse
+
+
 def number(flag: str) -> Callable[[str], float]:
     """Of words such as `0.8`, as a float."""
 

@@ -1,0 +1,69 @@
+"""The cost of layers: measured in processes of their own, kept, gone on with, and fitted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sequary.bench import cost, page
+from sequary.bench.cost import Sizes, exponent
+from sequary.bench.layers import layer_of, layers
+from sequary.cli.main import main
+from sequary.mixers.spectral.causal_fourier import CausalFourier
+
+SMALL = ("--lengths", "8,16", "--systems", "gla,nat-neighborhood")
+
+
+def test_a_system_is_measured_by_its_own_mixer() -> None:
+    part = layer_of("fnetar")
+    assert part is not None
+    assert part.cls is CausalFourier  # and not the softmax attention of its other blocks
+    assert all(layer.build(64) is not None for layer in layers(["gpt", "gla", "swin", "primer"]))
+
+
+def test_exponents_come_from_times_long_enough_to_tell() -> None:
+    points = {t: {"tokens": t, "both_ms": 0.5 if t < 100 else 1e-4 * t**1.5} for t in (16, 64, 1024, 4096, 16384)}
+    found = exponent(points, "both_ms")
+    assert found is not None
+    assert abs(found - 1.5) < 1e-9
+    assert exponent({t: points[t] for t in (16, 64, 1024)}, "both_ms") is None
+
+
+def test_a_layer_goes_to_no_length_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.0, 1.0, 20.0])
+    monkeypatch.setattr(cost, "perf_counter", lambda: next(clock))
+    assert list(cost.wanted({}, Sizes(lengths=(1, 2, 3), seconds=60))) == [1, 2]
+
+
+def test_bench_writes_what_it_measured_and_goes_on_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sequary"])
+    assert main(["bench", "mixers", *SMALL, "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert "gla 16:" in shown.err
+    assert "| gla |" in shown.out
+    found, rate = page.read(tmp_path)
+    assert rate > 0
+    assert found["gla"][16]["state_bytes"] == found["gla"][8]["state_bytes"]
+    assert found["nat-neighborhood"][16]["products"] > 0
+    assert (tmp_path / "cost.svg").read_text().startswith("<?xml")
+    before = json.loads((tmp_path / "cost.json").read_text())
+    assert main(["bench", "mixers", *SMALL, "--out", str(tmp_path)]) == 0
+    assert "gla 16:" not in capsys.readouterr().err
+    assert json.loads((tmp_path / "cost.json").read_text()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("bench", "texts"), "bench texts: there is mixers"),
+        (("bench", "mixers", "--lengths", "0"), "numbers above 0 are needed, such as --lengths 256,1024"),
+        (("bench", "mixers", "--systems", "glu"), "glu"),
+    ],
+)
+def test_bad_words(words: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, *(("--out", str(tmp_path)) if "mixers" in words else ())]) == 2
+    assert told in capsys.readouterr().err
