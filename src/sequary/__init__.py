@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sequary.compare.run import compare
     from sequary.convert.source import from_source
+    from sequary.convert.transformers.read import load_transformers
     from sequary.core.catalogue import load as system
     from sequary.core.part import FromData, Part, Tied, part
     from sequary.core.recipe import Recipe
     from sequary.tasks.saved import load
 
 __version__ = "0.1.0"
-__all__ = ["FromData", "Part", "Recipe", "Tied", "compare", "from_source", "load", "part", "system"]
+__all__ = ["FromData", "Part", "Recipe", "Tied", "compare", "from_source", "load", "load_transformers", "part", "system"]
 
 _HOMES = {
     "FromData": ("core.part", "FromData"),
@@ -26,6 +27,7 @@ _HOMES = {
     "compare": ("compare.run", "compare"),
     "from_source": ("convert.source", "from_source"),
     "load": ("tasks.saved", "load"),
+    "load_transformers": ("convert.transformers.read", "load_transformers"),
     "part": ("core.part", "part"),
     "system": ("core.catalogue", "load"),
 }

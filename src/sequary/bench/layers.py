@@ -18,7 +18,7 @@ from sequary.core.place import Place
 from sequary.mixers.attention.causal import CausalAttention
 from sequary.mixers.attention.full import Attention
 
-RIVALS = ("gpt", "retention", "gated-deltanet", "kda")
+RIVALS = ("gpt", "retention", "mamba-2", "gated-deltanet", "kda")
 """Reference systems that stand beside the catalogue's: softmax attention first."""
 INSIDE = ("sequary.mixers.mlp.", "sequary.mixers.identity", "sequary.mixers.conv.short")
 """Mixers that serve others."""

@@ -66,7 +66,7 @@ def _block(arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Mamba
         conv=part(ShortConv, taps=arguments.get("d_conv", 4), bias=arguments.get("conv_bias", True)),
         bias=arguments.get("bias", False),
     )
-    return fill(block, _taps(renamed(weights, BLOCK)))
+    return fill(block, tapped(renamed(weights, BLOCK)))
 
 
 def _model(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
@@ -86,10 +86,10 @@ def _model(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
     depth = config.get("num_hidden_layers", 32)
     recipe = language_model(dim=dim, depth=depth, blocks=(block,), norm=norm, vocab=config["vocab_size"])
     tied = {"lm_head.weight": next(v for k, v in weights.items() if k.startswith("backbone.embedding"))}
-    return fill(recipe.build(), _taps(renamed({**tied, **weights}, (*MODEL, *BLOCK))))
+    return fill(recipe.build(), tapped(renamed({**tied, **weights}, (*MODEL, *BLOCK))))
 
 
-def _taps(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def tapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Depthwise kernels [D, 1, K] as [D, K]."""
     return {k: v.squeeze(1) if k.endswith("conv.weight") else v for k, v in weights.items()}
 
