@@ -82,6 +82,7 @@ FORMS = {
     "modality": Form("--modality", "For this kind of data only; may be repeated."),
     "model": Form("MODEL", "The folder that fit or compare wrote."),
     "what": Form("WHAT", "mixers."),
+    "learn": Form("--learn", "What causal layers learn at an equal budget, in place of what they cost: hours."),
     "lengths": Form("--lengths", "Tokens. [default: 256 to 65536]", values.several("--lengths"), "N,N"),
     "out": Form("--out", "Folder of the report.", metavar="PATH"),
     "fit.out": Form("--out", "Folder of the model. [default: SYSTEM-model]", metavar="PATH"),

@@ -1,0 +1,175 @@
+"""What layers learn at an equal budget: recall and selective copying by each causal one, in one host, at one size.
+
+The host: `DEPTH` blocks of a short convolution, the layer and a feed-forward, whose width levels the parameters to those of softmax
+attention's host within `APART`. Each learns as many rows as the others, its learning rate chosen among `RATES` on held-out rows by the
+first seed; three seeds are tested. Runs are processes of one thread, side by side; each result is kept as it comes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sequary.bench.layers import Layer, layers
+from sequary.blocks.prenorm import PreNorm
+from sequary.builders import language_model
+from sequary.claims.copying import scattered
+from sequary.claims.recall import told
+from sequary.claims.symbols import Rows, accuracy, trained
+from sequary.core.files import write_atomic
+from sequary.core.part import part
+from sequary.core.recipe import Recipe
+from sequary.laws.cost import Work
+from sequary.mixers.conv.short import ShortConv
+from sequary.mixers.mlp.swiglu import SwiGLU
+
+FILE = "quality.json"
+RATES = (1e-3, 3e-3, 1e-2)
+SEEDS = (0, 1, 2)
+DIM, DEPTH, HIDDEN = 64, 2, 168
+APART = 0.05
+STEP = 8
+"""Widths of feed-forwards that are tried."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Task:
+    """Rows of symbols, what is asked of them, and the budget that each layer has."""
+
+    make: Callable[[int, int, str], Rows]
+    """(count, seed, purpose)."""
+    vocab: int
+    steps: int = 1000
+    batch: int = 64
+
+
+TASKS = {
+    "recall": Task(lambda n, seed, why: told(n, seed, why, pairs=8, length=48, keys=32, values=16), 49),
+    "copying": Task(lambda n, seed, why: scattered(n, seed, why, tokens=6, length=42, symbols=8), 10),
+}
+
+
+def host(layer: Layer, hidden: int) -> Recipe:
+    block = part(PreNorm, parts=(part(ShortConv), layer.part, part(SwiGLU, hidden=hidden)))
+    return language_model(dim=DIM, depth=DEPTH, blocks=(block,))
+
+
+def size(recipe: Recipe, vocab: int) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in recipe.bind({"vocab": vocab}).build().parameters())
+
+
+def level(layer: Layer, vocab: int) -> Recipe | None:
+    """The host whose parameters come nearest to softmax attention's; None where the layer alone has more."""
+    (gpt,) = layers(["gpt"])
+    goal = size(host(gpt, HIDDEN), vocab)
+    low = size(host(layer, STEP), vocab)
+    each = (size(host(layer, 2 * STEP), vocab) - low) / STEP
+    hidden = STEP * max(1, round((goal - low) / each / STEP) + 1)
+    recipe = host(layer, hidden)
+    return recipe if abs(size(recipe, vocab) - goal) <= APART * goal else None
+
+
+def learnt(name: str, task: str, rate: float, seed: int) -> dict[str, float]:
+    """Accuracy on held-out rows and on test rows, after one run."""
+    torch.set_num_threads(1)
+    of, (layer,) = TASKS[task], layers([name])
+    recipe = level(layer, of.vocab)
+    assert recipe is not None
+    recipe = recipe.but(
+        **{f"stages__0__train__{n}": v for n, v in (("lr", rate), ("steps", of.steps), ("batch", of.batch))}
+    )
+    model = trained(recipe, of.make(of.steps * of.batch, seed, "train"), vocab=of.vocab, seed=seed)
+    return {part: accuracy(model, of.make(1000, seed, part)) for part in ("choose", "test")}
+
+
+def facts(layer: Layer, task: str) -> dict[str, float] | None:
+    """Parameters of the host, and the work of one row both ways: multiply-adds, and one for each number that is written."""
+    of = TASKS[task]
+    recipe = level(layer, of.vocab)
+    if recipe is None:
+        return None
+    model, rows = recipe.bind({"vocab": of.vocab}).build(), of.make(1, 0, "work")
+    with Work() as work:
+        model.head(model(rows.batch(torch.zeros(1, dtype=torch.long))).hidden).sum().backward()
+    return {"params": size(recipe, of.vocab), "work": work.total}
+
+
+def causal(names: Sequence[str] | None) -> list[Layer]:
+    """Those that a language model can hold: causal, on a plain sequence of any length."""
+    found = ((layer, layer.build(DIM)) for layer in layers(names))
+    return [
+        layer
+        for layer, mixer in found
+        if mixer.causal and not mixer.dims and mixer.length is None and not mixer.remembers
+    ]
+
+
+def run(names: Sequence[str] | None, folder: Path, workers: int, tell: Callable[[str], None]) -> dict[str, Any]:
+    """All runs that the folder's file does not hold yet."""
+    file = folder / FILE
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    entrants = causal(names)
+    for layer, task in itertools.product(entrants, TASKS):
+        kept = found.setdefault(task, {}).setdefault(layer.id, {"runs": {}})
+        kept.setdefault("facts", facts(layer, task))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for stage in (first, later):
+            jobs = {pool.submit(learnt, *job): job for job in stage(found, [layer.id for layer in entrants])}
+            for done in as_completed(jobs):
+                name, task, rate, seed = jobs[done]
+                found[task][name]["runs"][key(rate, seed)] = done.result()
+                tell(f"{task} {name} lr {rate} seed {seed}: {done.result()['test']:.3f}")
+                write_atomic(file, json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def key(rate: float, seed: int) -> str:
+    return f"{rate} {seed}"
+
+
+def first(found: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str, float, int]]:
+    """The first seed at every rate."""
+    for task, name, rate in itertools.product(TASKS, names, RATES):
+        kept = found[task][name]
+        if kept["facts"] is not None and key(rate, SEEDS[0]) not in kept["runs"]:
+            yield name, task, rate, SEEDS[0]
+
+
+def later(found: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str, float, int]]:
+    """The other seeds at the rate that is best on held-out rows."""
+    for task, name, seed in itertools.product(TASKS, names, SEEDS[1:]):
+        kept = found[task][name]
+        if kept["facts"] is not None and key(rate := chosen(kept["runs"]), seed) not in kept["runs"]:
+            yield name, task, rate, seed
+
+
+def chosen(runs: dict[str, Any]) -> float:
+    return max(RATES, key=lambda rate: runs[key(rate, SEEDS[0])]["choose"])
+
+
+def table(found: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Markdown: accuracy on test rows, mean and spread over seeds."""
+    lines = [f"| layer | {' | '.join(TASKS)} | parameters | work a row, millions |", "|---" * (len(TASKS) + 3) + "|"]
+    for name in names:
+        cells = [cell(found[task][name]) for task in TASKS]
+        known = found["recall"][name]["facts"] or {"params": 0, "work": 0}
+        lines.append(f"| {name} | {' | '.join(cells)} | {known['params'] / 1e3:.0f} k | {known['work'] / 1e6:.0f} |")
+    return lines
+
+
+def cell(kept: dict[str, Any]) -> str:
+    if kept["facts"] is None:
+        return "larger than the budget"
+    rate = chosen(kept["runs"])
+    tests = [kept["runs"][key(rate, seed)]["test"] for seed in SEEDS]
+    return f"{100 * statistics.mean(tests):.1f} ± {100 * statistics.stdev(tests):.1f} %"
