@@ -10,13 +10,30 @@ from pathlib import Path
 import pytest
 
 from sequary.convert.goldens import cases
-from sequary.convert.table import declined, line, main, measured, oracles, systems
+from sequary.convert.table import beside, declined, line, main, measured, oracles, systems
 from sequary.core.catalogue import PACKAGE, files, slug
+from tests.parity.oracles_fla import ORACLES as FLA
+from tests.parity.oracles_transformers import ORACLES as TRANSFORMERS
 
 HERE = Path(__file__).parent / "goldens"
 DOCS = Path(__file__).parents[2] / "docs" / "parity.md"
 SHARED = Path(os.environ.get("SEQUARY_GOLDENS", Path(__file__).parents[3] / "shared" / "goldens"))
 OF = {"temporal_fusion_columns": "temporal-fusion-transformer"}
+
+
+def test_every_live_oracle_has_its_row() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for name, (ours, _) in (FLA | TRANSFORMERS).items():
+        (error,) = re.findall(rf"^\| {re.escape(name)} \| {re.escape(ours)} \| (.*) \|$", text, re.MULTILINE)
+        assert float(error) <= 1e-5
+
+
+def test_an_oracle_that_is_off_is_an_error_and_no_row(tmp_path: Path) -> None:
+    (tmp_path / "oracles_bad.py").write_text(
+        "import torch\nORACLES = {'theirs': ('ours', lambda: [(torch.zeros(2), torch.full((2,), 1e-4))])}\n"
+    )
+    with pytest.raises(ValueError, match=r"oracles_bad.py: theirs is off by 1.0e-04"):
+        beside(tmp_path)
 
 
 def rows() -> dict[str, list[str]]:
@@ -40,10 +57,12 @@ def test_a_row_says_what_is_there_now(name: str) -> None:
 
 def test_the_command_writes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sequary.convert.table.systems", lambda: ["fnetar", "ltsf-linear"])
+    monkeypatch.setattr("sequary.convert.table.beside", lambda folder: ["| theirs | ours | 5e-7 |"])
     main(str(HERE), str(tmp_path / "parity.md"))
     made = (tmp_path / "parity.md").read_text(encoding="utf-8").splitlines()
     assert line(measured("ltsf-linear", HERE / "ltsf-linear")) in made
-    assert made[-1] == f"{len(cases(HERE / 'ltsf-linear'))} cases of 1 systems."
+    assert f"{len(cases(HERE / 'ltsf-linear'))} cases of 1 systems." in made
+    assert "| theirs | ours | 5e-7 |" in made
 
 
 def test_recorded_errors_are_within_tolerance() -> None:

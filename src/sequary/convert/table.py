@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import re
 import sys
@@ -38,6 +39,16 @@ This file is made by `python -m sequary.convert.table tests/parity/goldens docs/
 | system | oracles | cases | error, values | error, gradients | declined |
 |---|---|---|---|---|---|
 """
+LIVE_HEAD = """\
+## Beside installed implementations
+
+{count} functions and classes of flash-linear-attention and transformers, run on a CPU beside ours on the same inputs and weights in
+float32: outputs and last states, max|a − b| / max(1, max|a|). `tests/parity/test_oracles.py` holds each to 1e-5.
+
+| theirs | ours | error |
+|---|---|---|
+"""
+LOOSE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,10 +111,32 @@ def _figure(error: float | None) -> str:
     return "–" if error is None else re.sub(r"e-0?", "e-", f"{error:.0e}") if error else "0"
 
 
+def beside(folder: Path) -> list[str]:
+    """A line for each entry of the files `oracles_*.py` in `folder`: their ORACLES are run."""
+    lines: list[str] = []
+    for path in sorted(folder.glob("oracles_*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for theirs, (ours, run) in module.ORACLES.items():
+            error = max(float((a - b).detach().abs().max() / a.detach().abs().max().clamp(min=1)) for a, b in run())
+            if error > LOOSE:
+                raise ValueError(f"{path.name}: {theirs} is off by {error:.1e}")
+            lines.append(f"| {theirs} | {ours} | {_figure(error)} |")
+    return lines
+
+
 def main(goldens: str, out: str) -> None:
     rows = [measured(slug, Path(goldens) / slug) for slug in systems()]
     total = f"\n{sum(r.cases for r in rows)} cases of {sum(r.cases > 0 for r in rows)} systems.\n"
-    write_atomic(Path(out), HEAD + "\n".join(line(r) for r in rows) + "\n" + total)
+    live = beside(Path(goldens).parent)
+    pages = (
+        HEAD + "\n".join(line(r) for r in rows) + "\n" + total,
+        LIVE_HEAD.format(count=len(live)) + "\n".join(live),
+    )
+    write_atomic(Path(out), "\n".join(pages) + "\n")
 
 
 if __name__ == "__main__":
