@@ -157,6 +157,16 @@ def chosen(runs: dict[str, Any]) -> float:
     return max(RATES, key=lambda rate: runs[key(rate, SEEDS[0])]["choose"])
 
 
+def complete(kept: dict[str, Any] | None) -> bool:
+    """Whether all its runs are there, or it is too large for the budget."""
+    if kept is None:
+        return False
+    runs = kept["runs"]
+    if kept["facts"] is None:
+        return True
+    return all(key(rate, SEEDS[0]) in runs for rate in RATES) and all(key(chosen(runs), s) in runs for s in SEEDS)
+
+
 def table(found: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Markdown: accuracy on test rows, mean and spread over seeds."""
     lines = [f"| layer | {' | '.join(TASKS)} | parameters | work a row, millions |", "|---" * (len(TASKS) + 3) + "|"]

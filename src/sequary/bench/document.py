@@ -1,0 +1,117 @@
+"""docs/mixers.md: `python -m sequary.bench.document FOLDER docs/mixers.md` writes it from records and what `bench mixers` left in FOLDER.
+
+For each mixer and block: its idea and equation (the docstring of its file), laws, parity and verdict as recorded, and, where the folder
+holds them, what it costs and learns. The plot is copied beside the page.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sequary.bench import cost, page, quality
+from sequary.bench.layers import HEADS
+from sequary.claims.results import read
+from sequary.core import catalogue
+from sequary.core.files import write_atomic
+
+HEAD = """\
+# Mixers and blocks
+
+Written by `python -m sequary.bench.document`; do not edit. How tokens exchange information, {count} ways: what each computes, what it
+keeps, what it costs and what became of its paper's claim here. `sequary bench mixers` measures the first table, `sequary bench mixers
+--learn` the second; `sequary check ID` runs the laws, `sequary check ID --claim` a small form of the claim's experiment.
+
+"""
+COST = """\
+## What they cost
+
+Milliseconds forward and backward at as many tokens, {rows} rows of width {width}, {heads} heads, float32, {threads} threads; in brackets
+the share of the rate of a large product on the same machine, {rate:.0f} G multiply-adds a second, each product counted once. The
+exponent is the slope of time over length at the longest three. Decoding: one row, a token after the longest sequence.
+
+![Time against length](images/mixers-cost.svg)
+
+"""
+LEARN = """\
+## What they learn
+
+Accuracy on test rows, mean and spread of three seeds, in hosts of one size: 1,000 steps of 64 rows, a learning rate chosen for each on
+held-out rows among {rates}. Recall: 8 pairs of key and value, each asked for once. Copying: 6 symbols scattered among 42.
+
+"""
+
+
+def entry(name: str) -> list[str]:
+    card, found = catalogue.card(name), read(name)
+    idea = ast.get_docstring(ast.parse(catalogue.files()[name].read_text(encoding="utf-8"))) or ""
+    paper = f"[{card.title}](https://arxiv.org/abs/{card.arxiv})" if card.arxiv else card.title
+    lines = [f"### {name}", "", paper, "", idea.strip(), ""]
+    return [
+        *lines,
+        f"- Laws: {laws(found.laws)}",
+        f"- Parity: {parity(found.parity)}",
+        f"- Claim: {claim(found.claim)}",
+        "",
+    ]
+
+
+def laws(found: Any) -> str:
+    if found is None:
+        return "not recorded since its sources changed"
+    exempt = f"; exempt: {'; '.join(found['exempt'])}" if found["exempt"] else ""
+    return f"{found['passed']} passed, {found['failed']} failed{exempt}"
+
+
+def parity(found: Any) -> str:
+    return (
+        "; ".join(f"{each['oracle']}, {each['error']:.0e}" for each in found or ())
+        or "no outside implementation recorded"
+    )
+
+
+def claim(found: Any) -> str:
+    if found is None or found["verdict"] is None:
+        return "not judged yet"
+    numbers = found["numbers"]
+    told = ", ".join(f"{part} {numbers[part]:.3g}" for part in ("system", "baseline", "floor") if part in numbers)
+    return f"{found['text']}: **{found['verdict']}** ({numbers['metric']}: {told}; {found['seeds']} seeds)"
+
+
+def costs(folder: Path, docs: Path) -> list[str]:
+    if not (folder / cost.FILE).exists():
+        return []
+    kept = json.loads((folder / cost.FILE).read_text(encoding="utf-8"))
+    found, rate = page.read(folder)
+    (docs / "images").mkdir(exist_ok=True)
+    page.draw(found, docs / "images" / "mixers-cost.svg")
+    return [COST.format(rate=rate / 1e9, heads=HEADS, **kept["sizes"]), *page.table(found, rate), ""]
+
+
+def learnt(folder: Path) -> list[str]:
+    if not (folder / quality.FILE).exists():
+        return []
+    found = json.loads((folder / quality.FILE).read_text(encoding="utf-8"))
+    whole = [n for n in found["recall"] if all(quality.complete(found[task].get(n)) for task in quality.TASKS)]
+    rates = ", ".join(f"{rate:g}" for rate in quality.RATES)
+    return [LEARN.format(rates=rates), *quality.table(found, whole), ""]
+
+
+def main(folder: str, out: str) -> None:
+    names = [n for n in sorted(catalogue.files()) if catalogue.card(n).kind in ("mixer", "block")]
+    lines = [
+        HEAD.format(count=len(names)),
+        *costs(Path(folder), Path(out).parent),
+        *learnt(Path(folder)),
+        "## Each of them",
+        "",
+    ]
+    lines += [line for name in names for line in entry(name)]
+    write_atomic(Path(out), "\n".join(lines).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

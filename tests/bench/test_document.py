@@ -1,0 +1,22 @@
+"""The page of mixers: an entry for each, and tables only of what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sequary.bench.document import main
+from sequary.core import catalogue
+
+POINT = """{"sizes": {"width": 8, "rows": 1, "threads": 1}, "rate": 1e9, "layers": {"gla": {"512": {"tokens": 512, "params": 10, "both_ms": 2.0,
+"memory_mb": 1.0, "forward_ms": 1.0, "products": 1e6, "token_ms": 0.5, "state_bytes": 64}}}}"""
+
+
+def test_an_entry_for_each_and_the_table_of_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "cost.json").write_text(POINT)
+    main(str(tmp_path), str(tmp_path / "mixers.md"))
+    text = (tmp_path / "mixers.md").read_text(encoding="utf-8")
+    assert text.count("\n### ") == sum(catalogue.card(n).kind in ("mixer", "block") for n in catalogue.files())
+    assert "| gla | 0 k | 2.0 (50 %) |" in text
+    assert "What they learn" not in text
+    assert (tmp_path / "images" / "mixers-cost.svg").exists()
+    assert "S_t = diag(α_t) S_{t-1} + k_t v_tᵀ" in text
