@@ -1,0 +1,114 @@
+"""Attention-free mixing: keys weigh values channel by channel, queries only gate (Zhai et al., arXiv 2105.14103)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sequary.core.contracts import Mixer, Recurrent
+from sequary.core.ctx import Ctx
+from sequary.core.part import Part, part
+from sequary.core.place import Place
+from sequary.core.state import State
+from sequary.mixers.attention.pairs import FactoredPairs, PairBias
+from sequary.mixers.attention.projection import check_heads
+from sequary.ops.causal_conv import starts
+from sequary.ops.free_attend import free_attend
+from sequary.ops.prefix_softmax import Prefix, prefix_softmax
+from sequary.ops.taps import taps
+
+
+class FreeAttention(Mixer):
+    """y_t = W_o (σ(q_t) ⊙ Σ_s exp(k_s + w_ts) v_s / Σ_s exp(k_s + w_ts)) over all real tokens, each channel apart.
+
+    `pairs`: the biases w (AFT-full, AFT-local); None: zeros (AFT-simple), and time linear in the length. `hidden`: width of q, k, v.
+    """
+
+    tiny = {"pairs": part(FactoredPairs, length=24, rank=4)}
+    orders = True
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        pairs: Part[PairBias] | None = None,
+        hidden: int | None = None,
+        place: Place | None = None,
+    ) -> None:
+        super().__init__()
+        hidden = dim if hidden is None else hidden
+        self.q, self.k, self.v = (nn.Linear(dim, hidden) for _ in range(3))
+        self.pairs = None if pairs is None else pairs.build(Place.here(place, dim))
+        self.o = nn.Linear(hidden, dim)
+        self.cost = 1.0 if pairs is None else 2.0
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        batch, length, _ = x_BTD.shape
+        alike = ctx.mask is None and ctx.positions is None and ctx.segments is None
+        at_BT = ctx.position_ids(1 if alike else batch, length, x_BTD.device)
+        whole = ctx.order is None and ctx.segments is None
+        mixed = free_attend(
+            self.k(x_BTD),
+            self.v(x_BTD),
+            None if self.pairs is None else self.pairs(at_BT, at_BT),
+            sees_BTS=None if whole else ctx.sees(batch, length, x_BTD.device, causal=False),
+            real_BS=ctx.mask,
+        )
+        return self.o(self.q(x_BTD).sigmoid() * mixed)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FreeState(State):
+    """What left the window, read; the window's keys, values and flags [B, K, 2E + 1]; the segment [B] of the last real token."""
+
+    read: Prefix
+    past: Tensor
+    segment: Tensor
+
+
+class CausalFreeAttention(Recurrent):
+    """y_t = W_o (σ(q_t) ⊙ Σ_{s<=t} exp(k_s + w_{h,t−s}) v_s / Σ_{s<=t} exp(k_s + w_{h,t−s})), w = 0 from lag `window` on.
+
+    Linear in the length; the state is a mean of all that left the window, and the window. One kernel w_h [window] is shared by the
+    channels of head h (AFT-conv along a line); `window` 0 is AFT-simple.
+    """
+
+    tiny = {"heads": 2, "window": 3}
+    cost = 1.0
+
+    def __init__(self, dim: int, *, heads: int = 4, window: int = 16, hidden: int | None = None) -> None:
+        super().__init__()
+        self.hidden = dim if hidden is None else hidden
+        check_heads(self.hidden, heads)
+        self.heads, self.window = heads, window
+        self.qkv = nn.Linear(dim, 3 * self.hidden)
+        self.lags = nn.Parameter(0.1 * torch.randn(heads, window)) if window else None
+        self.o = nn.Linear(self.hidden, dim)
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        return self.step(x_BTD, self.init_state(x_BTD.shape[0]), ctx)[0]
+
+    def init_state(self, batch: int, ctx: Ctx = Ctx()) -> FreeState:
+        like = self.o.weight
+        past = like.new_zeros(batch, self.window, 2 * self.hidden + 1)
+        return FreeState(Prefix.empty(batch, self.hidden, 1, like), past, like.new_full((batch,), -1, dtype=torch.long))
+
+    def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, FreeState]:
+        assert isinstance(state, FreeState)
+        q, kv = self.qkv(x_BtD).split((self.hidden, 2 * self.hidden), -1)
+        begins, segment = starts(ctx.segments, ctx.mask, state.segment)
+        near, past = taps(F.pad(kv, (0, 1), value=1.0), state.past, mask_BT=ctx.mask, starts_BT=begins)
+        near_BtEK, wide = torch.stack(near, -1), self.hidden
+        k, v, there = near_BtEK[:, :, :wide], near_BtEK[:, :, wide : 2 * wide], near_BtEK[:, :, 2 * wide :] > 0.5
+        gone = there[..., 0, 0] if ctx.mask is None else there[..., 0, 0] & ctx.mask
+        o_BtE, z_BtE, read = prefix_softmax(k[..., 0], v[..., :1], state.read, mask_BT=gone, starts_BT=begins)
+        mixed = o_BtE[..., 0]
+        if self.lags is not None:
+            w_EK = self.lags.flip(1).repeat_interleave(self.hidden // self.heads, 0)
+            inside = (k[..., 1:] + w_EK).masked_fill(~there[..., 1:], torch.finfo(k.dtype).min)
+            share = torch.cat((z_BtE[..., None], inside), -1).softmax(-1)
+            mixed = (share * torch.cat((o_BtE, v[..., 1:]), -1)).sum(-1)
+        return self.o(q.sigmoid() * mixed), FreeState(read, past, segment)
