@@ -3,7 +3,7 @@
     q_t = W_q n(x_t);  o_t = softmax attention of q_t to (k_s, v_s), s < t, and to (W_k n(x_t), W_v n(x_t)) for t itself
     a_t = x_t + W_o o_t;  y_t = a_t + W_2 GELU(W_1 n'(a_t));  k_t = W_k n(y_t), v_t = W_v n(y_t)
 
-n, n' RMS norms; keys and queries turned by rotary positions. Oncel et al., The Recurrent Transformer (arXiv 2604.21215).
+n, n' RMS norms; keys and queries turned by rotary positions. The Recurrent Transformer (arXiv 2604.21215).
 
 Forms: "reference", a loop that reads all keys at each token, and "tiled" (the default): after token n, the 2^j keys before it are read
 by the 2^j queries behind it, 2^j the greatest power of two that divides n, into sums of an online softmax. Each pair meets once, and
