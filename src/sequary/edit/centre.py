@@ -15,18 +15,21 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from sequary.backbones.stack import Stack
 from sequary.blocks.crms_norm import CRMSNorm
 from sequary.blocks.norms import LayerNorm, Norm, RMSNorm
 from sequary.blocks.prenorm import PreNorm
-from sequary.builders import language_model
 from sequary.core.contracts import Model
 from sequary.core.part import Part, part
-from sequary.core.recipe import Recipe
+from sequary.core.recipe import Recipe, Stage
 from sequary.core.values import Batch, Edited
 from sequary.edit.layers import parts, stack_of, unrolled
 from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.sized import SizedAttention
 from sequary.mixers.mlp.dense import MLP
+from sequary.models.language import LanguageModel
+from sequary.objectives.tokens import NextToken
+from sequary.tokens.symbols import Embedding
 
 ROWS = re.compile(r"(^|\.)tokens\.(table|places)\.weight$")
 """Tables whose rows are written to the stream."""
@@ -62,7 +65,13 @@ def compressed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def host() -> Recipe:
     """What laws try the edits on."""
     block = part(PreNorm, parts=(part(SizedAttention, heads=2, width=8), part(MLP, hidden=24)), norm=BARE)
-    return language_model(dim=16, depth=2, blocks=(block,), norm=BARE).bind({"vocab": 5})
+    model = part(
+        LanguageModel,
+        tokens=part(Embedding, vocab=5),
+        backbone=part(Stack, depth=2, blocks=(block,), norm=BARE),
+        head=part(Categorical, vocab=5),
+    )
+    return Recipe(dim=16, model=model, stages=(Stage(objective=NextToken()),))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
