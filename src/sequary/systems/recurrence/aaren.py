@@ -67,7 +67,12 @@ CLAIM = Claim(
             "stages__0__train__batch": 16,
         },
         "grid": {"stages__0__train__lr": (1e-3, 3e-4)},
-        "seeds": 5,
-        "live": {"horizon": 24, "train": {"stages__0__train__steps": 40, "stages__0__train__batch": 16}, "grid": {}},
+        "seeds": 3,
+        "live": {
+            "context": 48,
+            "horizon": 24,
+            "train": {"dim": 32, "stages__0__train__steps": 40, "stages__0__train__batch": 16},
+            "grid": {},
+        },
     },
 )
