@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from sequary.tasks.saved import load
 
 __version__ = "0.1.0"
-__all__ = ["FromData", "Part", "Recipe", "Tied", "compare", "from_source", "load", "load_transformers", "part", "system"]
+__all__ = [
+    "FromData",
+    "Part",
+    "Recipe",
+    "Tied",
+    "compare",
+    "from_source",
+    "load",
+    "load_transformers",
+    "part",
+    "system",
+]
 
 _HOMES = {
     "FromData": ("core.part", "FromData"),

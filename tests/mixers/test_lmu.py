@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ def test_the_system_is_scipys(memory: int, window: float) -> None:
     rate = (2 * np.arange(memory)[:, None] + 1) / window
     A = rate * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
     b = rate * (-1.0) ** np.arange(memory)[:, None]
-    theirs = cont2discrete((A, b, np.ones((1, memory)), np.zeros((1, 1))), dt=1.0, method="zoh")
+    theirs: Any = cont2discrete((A, b, np.ones((1, memory)), np.zeros((1, 1))), dt=1.0, method="zoh")
     ours = window_system(memory, window)
     np.testing.assert_allclose(ours[0].numpy(), theirs[0], atol=1e-12)
     np.testing.assert_allclose(ours[1].numpy(), theirs[1][:, 0], atol=1e-12)

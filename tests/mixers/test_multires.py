@@ -18,18 +18,18 @@ def at(x: Tensor, t: int) -> Tensor:
     return x[0, t] if t >= 0 else torch.zeros(x.shape[2], dtype=x.dtype)
 
 
+def filtered(h: Tensor, x: Tensor, t: int, dilation: int) -> Tensor:
+    taps = h.shape[1]
+    return torch.stack([h[:, taps - 1 - k] * at(x, t - dilation * k) for k in range(taps)]).sum(0)
+
+
 @pytest.mark.parametrize(("taps", "depth"), [(2, 3), (3, 2), (4, 1)])
 def test_is_the_tree(taps: int, depth: int) -> None:
     torch.manual_seed(0)
     conv, x = MultiresConv(3, taps=taps, depth=depth).double(), tokens(11)
     average, y = x, conv.mix[:, -1] * x
     for level in range(depth):
-        sums = [
-            torch.stack(
-                [sum(h[:, taps - 1 - k] * at(average, t - (1 << level) * k) for k in range(taps)) for t in range(11)]
-            )  # type: ignore[misc]
-            for h in (conv.low, conv.high)
-        ]
+        sums = [torch.stack([filtered(h, average, t, 1 << level) for t in range(11)]) for h in (conv.low, conv.high)]
         average, y = sums[0][None], y + conv.mix[:, depth - level] * sums[1]
     torch.testing.assert_close(conv(x), y + conv.mix[:, 0] * average)
 

@@ -84,6 +84,24 @@ def qwen2() -> Pairs:
     return language("Qwen2", hidden_size=24, intermediate_size=40, num_hidden_layers=2, **heads)
 
 
+@oracle("MistralForCausalLM", "load_transformers")
+def mistral() -> Pairs:
+    heads = {"num_attention_heads": 6, "num_key_value_heads": 3, "sliding_window": None}
+    return language("Mistral", hidden_size=24, intermediate_size=40, num_hidden_layers=2, **heads)
+
+
+@oracle("OlmoForCausalLM", "load_transformers")
+def olmo() -> Pairs:
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 4}
+    return language("Olmo", hidden_size=24, intermediate_size=40, num_hidden_layers=2, **heads)
+
+
+@oracle("OPTForCausalLM", "load_transformers")
+def opt() -> Pairs:
+    sizes = {"hidden_size": 24, "word_embed_proj_dim": 24, "ffn_dim": 40, "max_position_embeddings": 40}
+    return language("OPT", num_attention_heads=4, num_hidden_layers=2, **sizes)
+
+
 @oracle("Qwen3NextGatedDeltaNet", "DeltaNet")
 def qwen3_next() -> Pairs:
     from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextGatedDeltaNet

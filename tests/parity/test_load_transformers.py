@@ -65,7 +65,7 @@ def test_the_same_logits(kind: str, settings: dict[str, Any], tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model_type": "bert"}, "model_type='bert'; known are gpt2, llama, mamba, mamba2, qwen2"),
+        ({"model_type": "bert"}, "model_type='bert'; known are gpt2, llama, mamba, mamba2, mistral, olmo, opt, qwen2"),
         ({"hidden_act": "gelu"}, "hidden_act='gelu': only 'silu' is built"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "only plain rotary positions are built"),
         ({"head_dim": 5}, "head_dim=5: only 12 is built"),

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sequary.blocks.norms import RMSNorm
+from sequary.blocks.norms import Norm, RMSNorm
 from sequary.blocks.prenorm import PreNorm
 from sequary.builders import language_model
 from sequary.convert.declined import Declined
 from sequary.convert.transformers.read import only
 from sequary.convert.weights import Rule, fill, renamed
 from sequary.core.contracts import Model
-from sequary.core.part import part
+from sequary.core.part import Part, part
 from sequary.mixers.attention.causal import CausalAttention
 from sequary.mixers.mlp.swiglu import SwiGLU
 
@@ -32,10 +32,15 @@ RULES: tuple[Rule, ...] = (
 
 
 def load(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
+    return built(config, weights, part(RMSNorm, eps=config["rms_norm_eps"]))
+
+
+def built(config: Mapping[str, Any], weights: Mapping[str, Tensor], norm: Part[Norm]) -> Model:
+    """Llama's blocks behind `norm`."""
     only(config, hidden_act="silu", mlp_bias=False, sliding_window=None)
     heads, dim = config["num_attention_heads"], config["hidden_size"]
     only(config, head_dim=dim // heads)
-    norm, bias = part(RMSNorm, eps=config["rms_norm_eps"]), any(k.endswith("q_proj.bias") for k in weights)
+    bias = any(k.endswith("q_proj.bias") for k in weights)
     attention = part(CausalAttention, heads=heads, base=_base(config), bias=bias)
     block = part(PreNorm, parts=(attention, part(SwiGLU, hidden=config["intermediate_size"])), norm=norm)
     depth = config["num_hidden_layers"]
