@@ -14,6 +14,8 @@ class FeatureMap(nn.Module):
     """`dim` is the width K of one head: q, k [B, T, H, K] -> [B, T, H, width], each token alone."""
 
     width: int
+    smooth: bool = True
+    """Differentiable, so that finite differences agree."""
 
     def __init__(self, dim: int, *, heads: int = 1) -> None:
         super().__init__()

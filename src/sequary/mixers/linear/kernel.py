@@ -48,6 +48,7 @@ class Featured(Mixer):
         self.q, self.k = (nn.Linear(dim, heads * self.key, bias=bias) for _ in range(2))
         self.v, self.o = nn.Linear(dim, dim, bias=bias), nn.Linear(dim, dim, bias=bias)
         self.feature = feature.but(heads=heads).build(Place(self.key))
+        self.smooth = self.feature.smooth
 
     def features(self, x_BTD: Tensor, ctx: Ctx) -> tuple[Tensor, Tensor, Tensor]:
         """φ(q), φ(k) [B, T, H, F] and the values with a column of ones [B, T, H, V + 1]."""

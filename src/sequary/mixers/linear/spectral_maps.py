@@ -86,7 +86,7 @@ def spread(omega_HKM: Tensor, x_BTHK: Tensor) -> Tensor:
 
 
 class UnitLength(FeatureMap):
-    """φ(`radius` x / |x|): on a sphere the variance of random features is bounded, whatever the size of x (Luo et al., arXiv 2106.12566)."""
+    """φ(`radius` x / |x|): on a sphere random features vary within bounds, however long x is (Luo et al., arXiv 2106.12566)."""
 
     def __init__(self, dim: int, *, heads: int = 1, of: Part[FeatureMap], radius: float = 1.0) -> None:
         super().__init__(dim, heads=heads)
