@@ -21,8 +21,9 @@ Reading = tuple[Tensor, Tensor]
 
 def take(x_BHSK: Tensor, index_BHGN: Tensor) -> Tensor:
     """[B, H, G, N, K]: the tokens at `index`, for each row and head apart."""
-    flat = index_BHGN.flatten(2)[..., None].expand(-1, -1, -1, x_BHSK.shape[-1])
-    return x_BHSK.gather(2, flat).view(*index_BHGN.shape, x_BHSK.shape[-1])
+    rows = torch.arange(x_BHSK.shape[0], device=x_BHSK.device)[:, None, None, None]
+    heads = torch.arange(x_BHSK.shape[1], device=x_BHSK.device)[:, None, None]
+    return x_BHSK[rows, heads, index_BHGN]
 
 
 def block_attend(
