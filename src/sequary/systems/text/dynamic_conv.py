@@ -26,6 +26,8 @@ CARD = Card(
         "mends that, as fairseq's renorm_padding does.",
         "fairseq's two paths disagree where a kernel is longer than the sequence; ours is that of its default up to 512 tokens.",
         "Declined: even kernels in encoder layers and padding_l None, with which the source cannot compute.",
+        "Declined: padding_l of None, with which the source computes; an even kernel_size in an encoder, which its own layer refuses; a "
+        "conv_type other than lightweight and dynamic.",
     ),
 )
 
