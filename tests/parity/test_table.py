@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 from pathlib import Path
@@ -67,8 +68,14 @@ def test_the_command_writes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_recorded_errors_are_within_tolerance() -> None:
     for name, cells in rows().items():
+        kinds = (
+            {json.loads(path.read_text(encoding="utf-8"))["dtype"] for path in cases(HERE / name)}
+            if cells[2] != "0"
+            else set[str]()
+        )
+        most = 1e-5 if "float32" in kinds else 1e-9
         for figure in cells[3:5]:
-            assert figure == "–" or float(figure) <= 1e-9, f"{name}: {figure}"
+            assert figure == "–" or float(figure) <= most, f"{name}: {figure}"
 
 
 @pytest.mark.parametrize("folder", [p for p in sorted(HERE.iterdir()) if p.is_dir()], ids=lambda p: p.name)

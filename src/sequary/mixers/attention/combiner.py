@@ -31,12 +31,12 @@ class Past(State):
 
     def blocks(self, width: int) -> tuple[Tensor, Tensor, int]:
         """(block [B, S], place in the segment [B, S], a bound for the number of blocks): each segment is cut into blocks of `width`."""
-        place = Ctx(mask=self.real, segments=self.segment).position_ids(
-            self.real.shape[0], self.real.shape[1], self.real.device
-        )
+        told = Ctx(mask=self.real, segments=self.segment if self.packed else None)
+        place = told.position_ids(self.real.shape[0], self.real.shape[1], self.real.device)
         block = (self.real & (place % width == 0)).long().cumsum(1) - 1
         length = self.real.shape[1]
-        return block.clamp(min=0), place, length if self.packed else length // width + 1
+        # Never a single block: torch.export would build a graph of its own for that.
+        return block.clamp(min=0), place, length + 1 if self.packed else length // width + 2
 
     def extend(self, kept: tuple[Tensor, ...], ctx: Ctx) -> Past:
         real, segment = marks(ctx, kept[0].shape[0], kept[0].shape[1], kept[0].device)

@@ -28,8 +28,8 @@ CARD = Card(
         "A token attends to itself, as in algorithm 1 of the paper; the package gives that score −5e4. Centroids are renormalised after "
         "each step of the moving average.",
         "Goldens and converter are of the package routing_transformer (third-party), leak included.",
-        "Declined: pkm_layers and moe_layers, layers of other packages; return_embeddings, which leaves no head; centroids that are not "
-        "initialised, since the source then draws them from its first input.",
+        "Declined: pkm_layers and moe_layers, layers of other packages; return_embeddings, which leaves no head; an ff_activation; "
+        "centroids that are not initialised, since the source then draws them from its first input.",
     ),
 )
 local = part(CausalLocalAttention, heads=2, window=64, width=32)

@@ -31,7 +31,8 @@ CARD = Card(
         "fairseq computes GELU in float32 whatever the weights are; so does the converter's.",
         "Tables are one for all layers in the authors' encoder, one a layer in the recipe.",
         "Declined: offset_positions_by_padding=False with positions, and activations other than fairseq's that its layer can call.",
-        "Declined: an activation_fn that the source's layer cannot compute with; offset_positions_by_padding of False, which its positions need.",
+        "Declined: an activation_fn that the source's layer cannot compute with; offset_positions_by_padding of False, which its "
+        "positions need.",
     ),
 )
 

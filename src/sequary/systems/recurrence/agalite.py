@@ -26,8 +26,8 @@ CARD = Card(
         "The exact layer (`GaLiTe`) decays by 1 − β γᵀ, as their code, and not by (1 − β)(1 − γ)ᵀ, which AGaLiTe approximates.",
         "Time is counted from the start of each segment; after a termination their ticks run on, and the converter's do.",
         "Declined: update_rule other than projected_sigmoid, rotary embedding and pp_eluplus1 features of the exact layer.",
-        "Declined: an update_rule other than projected_sigmoid, another recurrence than the paper's; use_rotary_emb, by which the source turns "
-        "more entries than its features have.",
+        "Declined: an update_rule other than projected_sigmoid, another recurrence than the paper's; use_rotary_emb, by which the source "
+        "turns more entries than its features have.",
     ),
 )
 attention = part(AGaLiTe, heads=4, expand=2, oscillators=8)
