@@ -54,7 +54,9 @@ def trial(slug: str, claim: Claim, seed: int, chosen: Mapping[str, Mapping[str, 
     broken = ""
     if share > claim.settings["share"]:
         broken = f"it computes {share:.2f} of the full scores; at most {claim.settings['share']} are allowed"
-    elif found["local"] >= 0.5 * found["system"]:
+    elif (
+        found["system"] > floor and found["local"] >= 0.5 * found["system"]
+    ):  # where nothing was learnt, nothing is said
         broken = (
             f"windows alone recall {found['local']:.2f}, the system {found['system']:.2f}: the task needs no far sight"
         )
