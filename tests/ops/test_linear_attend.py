@@ -40,7 +40,10 @@ def closeness(a: Tensor, b: Tensor) -> float:
 
 def results(args: Inputs, name: str) -> list[Tensor]:
     q, k, v, g, S = (None if x is None else x.clone().requires_grad_() for x in args)
-    assert q is not None and k is not None and v is not None and S is not None  # noqa: PT018
+    assert q is not None
+    assert k is not None
+    assert v is not None
+    assert S is not None
     leaves = [x for x in (q, k, v, g, S) if x is not None]
     with form(name):
         o, last = linear_attend(q, k, v, g, S)

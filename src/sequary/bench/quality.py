@@ -25,6 +25,7 @@ from sequary.builders import language_model
 from sequary.claims.copying import scattered
 from sequary.claims.recall import told
 from sequary.claims.symbols import Rows, accuracy, trained
+from sequary.compare.footprint import parameters
 from sequary.core.files import write_atomic
 from sequary.core.part import part
 from sequary.core.recipe import Recipe
@@ -64,8 +65,7 @@ def host(layer: Layer, hidden: int) -> Recipe:
 
 
 def size(recipe: Recipe, vocab: int) -> int:
-    with torch.device("meta"):
-        return sum(p.numel() for p in recipe.bind({"vocab": vocab}).build().parameters())
+    return parameters(recipe.bind({"vocab": vocab}))
 
 
 def level(layer: Layer, vocab: int) -> Recipe | None:
