@@ -47,6 +47,12 @@ class Results:
 
 
 @functools.cache
+def _content(path: Path) -> bytes:
+    """Listing asks for the fingerprints of all systems, whose closures share most files."""
+    return path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+
+
+@functools.cache
 def _imports(path: Path) -> tuple[Path, ...]:
     found: list[Path] = []
     for match in IMPORT.finditer(path.read_text(encoding="utf-8")):
@@ -56,23 +62,28 @@ def _imports(path: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def closure(*roots: Path) -> list[Path]:
-    """The package's files of MATHEMATICS that `roots` reach by imports of such files, themselves included, sorted."""
+@functools.cache
+def _reached(root: Path) -> frozenset[Path]:
     seen: set[Path] = set()
-    waiting = list(roots)
+    waiting = [root]
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
             waiting += _imports(path)
-    return sorted(seen)
+    return frozenset(seen)
+
+
+def closure(*roots: Path) -> list[Path]:
+    """The package's files of MATHEMATICS that `roots` reach by imports of such files, themselves included, sorted."""
+    return sorted(frozenset[Path]().union(*map(_reached, roots)))
 
 
 def fingerprint(*roots: Path) -> str:
     """A hash of the sources that `roots` reach: results recorded under another one are stale."""
     digest = hashlib.sha256()
     for path in closure(*roots):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(_content(path))
     return digest.hexdigest()[:16]
 
 
