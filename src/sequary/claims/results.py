@@ -9,6 +9,7 @@ import hashlib
 import json
 import platform
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,45 +47,49 @@ class Results:
     stale: tuple[str, ...] = ()
 
 
-@functools.cache
-def _content(path: Path) -> bytes:
-    """Listing asks for the fingerprints of all systems, whose closures share most files."""
-    return path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+Name = tuple[str, ...]
+"""A file of the package by its parts, ("ops", "attend.py"): thousands are compared and sorted for one listing, too many for Path."""
 
 
 @functools.cache
-def _imports(path: Path) -> tuple[Path, ...]:
-    found: list[Path] = []
-    for match in IMPORT.finditer(path.read_text(encoding="utf-8")):
-        module = PACKAGE.joinpath(*(match[1] or match[2]).split(".")).with_suffix(".py")
-        if module.is_file() and module.relative_to(PACKAGE).parts[0] in MATHEMATICS:
-            found.append(module)
-    return tuple(found)
+def _source(name: Name) -> tuple[str, str]:
+    """Text and digest, once: listing asks for the fingerprints of all systems, whose closures share most files."""
+    text = PACKAGE.joinpath(*name).read_text(encoding="utf-8")
+    return text, hashlib.sha256(text.encode()).hexdigest()
 
 
 @functools.cache
-def _reached(root: Path) -> frozenset[Path]:
-    seen: set[Path] = set()
+def _imports(name: Name) -> tuple[Name, ...]:
+    modules = [tuple(f"{match[1] or match[2]}.py".split(".")) for match in IMPORT.finditer(_source(name)[0])]
+    found = [(*parts[:-2], ".".join(parts[-2:])) for parts in modules]
+    return tuple(n for n in found if n[0] in MATHEMATICS and PACKAGE.joinpath(*n).is_file())
+
+
+@functools.cache
+def _reached(root: Name) -> frozenset[Name]:
+    seen: set[Name] = set()
     waiting = [root]
     while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.add(path)
-            waiting += _imports(path)
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += _imports(name)
     return frozenset(seen)
+
+
+def _closure(roots: Iterable[Path]) -> list[Name]:
+    return sorted(frozenset[Name]().union(*(_reached(root.relative_to(PACKAGE).parts) for root in roots)))
 
 
 def closure(*roots: Path) -> list[Path]:
     """The package's files of MATHEMATICS that `roots` reach by imports of such files, themselves included, sorted."""
-    return sorted(frozenset[Path]().union(*map(_reached, roots)))
+    return [PACKAGE.joinpath(*name) for name in _closure(roots)]
 
 
 def fingerprint(*roots: Path) -> str:
     """A hash of the sources that `roots` reach: results recorded under another one are stale."""
-    digest = hashlib.sha256()
-    for path in closure(*roots):
-        digest.update(_content(path))
-    return digest.hexdigest()[:16]
+    lines = [f"{'/'.join(name)} {_source(name)[1]}" for name in _closure(roots)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def _roots(slug: str, section: Section) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -73,19 +74,19 @@ def rows() -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in map(json.loads, lines)}
 
 
+LITERAL = re.compile(r"^CARD = (Card\(\n.*?^\))", re.MULTILINE | re.DOTALL)
+
+
 @functools.cache
 def card(name: str) -> Card:
     """The literal CARD of a built system, read without importing it."""
     path = files()[name]
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id == "CARD"
-            and isinstance(node.value, ast.Call)
-        ):
-            return Card(**{k.arg: ast.literal_eval(k.value) for k in node.value.keywords if k.arg})
-    raise ValueError(f"{path} has no literal CARD = Card(…)")
+    found = LITERAL.search(path.read_text(encoding="utf-8"))
+    if found is None:
+        raise ValueError(f"{path} has no literal CARD = Card(…) of several lines")
+    call = ast.parse(found[1], mode="eval").body
+    assert isinstance(call, ast.Call)
+    return Card(**{k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg})
 
 
 @functools.cache
