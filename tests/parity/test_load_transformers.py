@@ -27,6 +27,29 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("Llama", {**SMALL, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "attention_bias": True}),
     ("Llama", {**SMALL, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "tie_word_embeddings": True}),
     ("Qwen2", {**SMALL, "hidden_size": 24, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 40}),
+    ("Mistral", {**SMALL, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 7}),
+    ("Mistral", {**SMALL, "hidden_size": 24, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": None}),
+    ("Gemma", {**SMALL, "hidden_size": 20, "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 8, "attention_bias": True}),
+    ("Gemma", {**SMALL, "hidden_size": 24, "num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 8, "intermediate_size": 30}),
+    ("Granite", {**SMALL, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 3, "intermediate_size": 30,
+                 "embedding_multiplier": 1.7, "residual_multiplier": 0.4, "attention_multiplier": 0.3, "logits_scaling": 2.5}),
+    ("Granite", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "attention_bias": True, "intermediate_size": 30,
+                 "attention_multiplier": 0.2, "residual_multiplier": 0.7, "tie_word_embeddings": True}),
+    ("SmolLM3", {**SMALL, "num_hidden_layers": 3, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 2,
+                 "intermediate_size": 30, "no_rope_layer_interval": 2, "pad_token_id": 0}),
+    ("Phi3", {**SMALL, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 30, "pad_token_id": 0}),
+    ("Phi3", {**SMALL, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 30, "pad_token_id": 0, "sliding_window": 5}),
+    ("StableLm", {**SMALL, "hidden_size": 48, "num_attention_heads": 3, "num_key_value_heads": 1, "intermediate_size": 30}),
+    ("StableLm", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 30,
+                  "rope_parameters": {"rope_type": "default", "rope_theta": 300, "partial_rotary_factor": 1.0}}),
+    ("Nemotron", {**SMALL, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 30}),
+    ("Nemotron", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 30,
+                  "mlp_bias": True}),
+    ("Cohere", {**SMALL, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 30,
+                "logit_scale": 0.3}),
+    ("Cohere", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "intermediate_size": 30, "attention_bias": True}),
+    ("GPTJ", {"vocab_size": 23, "n_layer": 2, "n_embd": 24, "n_head": 2, "n_positions": 40, "rotary_dim": 4}),
+    ("GPTJ", {"vocab_size": 23, "n_layer": 1, "n_embd": 24, "n_head": 3, "n_positions": 40, "rotary_dim": 8, "n_inner": 30}),
 ]  # fmt: skip
 HEADS = {"GPT2": "GPT2LMHeadModel"}
 
@@ -65,10 +88,14 @@ def test_the_same_logits(kind: str, settings: dict[str, Any], tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model_type": "bert"}, "model_type='bert'; known are gpt2, llama, mamba, mamba2, mistral, olmo, opt, qwen2"),
+        (
+            {"model_type": "bert"},
+            "model_type='bert'; known are cohere, gemma, gpt2, gptj, granite, llama, mamba, mamba2, mistral, nemotron, olmo, "
+            "opt, phi3, qwen2, smollm3, stablelm",
+        ),
         ({"hidden_act": "gelu"}, "hidden_act='gelu': only 'silu' is built"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "only plain rotary positions are built"),
-        ({"head_dim": 5}, "head_dim=5: only 12 is built"),
+        ({"mlp_bias": True}, "mlp_bias=True: only False is built"),
     ],
 )
 def test_what_is_not_built_is_declined_by_name(change: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -76,6 +103,36 @@ def test_what_is_not_built_is_declined_by_name(change: dict[str, Any], told: str
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(Declined, match=told.replace("(", r"\(")):
+        sequary.load_transformers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "told"),
+    [
+        ("Cohere", {"use_qk_norm": True}, "use_qk_norm=True: only False is built"),
+        ("Gemma", {"hidden_act": "gelu"}, "hidden_act='gelu': only 'gelu_pytorch_tanh' is built"),
+        ("GPTJ", {"activation_function": "relu"}, "activation_function='relu': only 'gelu_new' is built"),
+        ("Nemotron", {"attention_bias": True}, "attention_bias=True: only False is built"),
+        ("Phi3", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor=0.5: only 1.0 is built"),
+        ("Qwen2", {"use_sliding_window": True}, "use_sliding_window=True: only False is built"),
+        ("SmolLM3", {"use_sliding_window": True}, "use_sliding_window=True: only False is built"),
+        ("StableLm", {"qk_layernorm": True}, "qk_layernorm=True: only False is built"),
+        ("StableLm", {"use_parallel_residual": True}, "use_parallel_residual=True: only False is built"),
+    ],
+)
+def test_each_class_declines_its_own(kind: str, change: dict[str, Any], told: str, tmp_path: Path) -> None:
+    saved(kind, next(settings for name, settings in CASES if name == kind), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(Declined, match=told):
+        sequary.load_transformers(tmp_path)
+
+
+def test_a_window_with_biases_is_declined(tmp_path: Path) -> None:
+    saved("Llama", {**SMALL, "hidden_size": 16, "num_attention_heads": 2, "attention_bias": True}, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"sliding_window": 4}))
+    with pytest.raises(Declined, match="sliding_window=4: with biases"):
         sequary.load_transformers(tmp_path)
 
 

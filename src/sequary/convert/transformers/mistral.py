@@ -1,4 +1,4 @@
-"""transformers' `MistralForCausalLM` without a sliding window: Llama's blocks."""
+"""transformers' `MistralForCausalLM`: Llama's blocks, where `sliding_window` says so over a window of the past."""
 
 from __future__ import annotations
 
