@@ -45,8 +45,14 @@ ENTRIES = {
     "dlinear": Entry(
         "dlinear",
         96,
-        {TRAIN + "lr": 3e-3, TRAIN + "steps": 4000, TRAIN + "evaluate_every": 200, TRAIN + "patience": 20},
-        {TRAIN + "lr": (3e-4, 1e-3, 3e-3), TRAIN + "patience": (5, 20), TRAIN + "ema": (None, 0.99, 0.999)},
+        {
+            TRAIN + "lr": 3e-3,
+            TRAIN + "weight_decay": 1.0,
+            TRAIN + "steps": 4000,
+            TRAIN + "evaluate_every": 200,
+            TRAIN + "patience": 20,
+        },
+        {TRAIN + "lr": (3e-4, 1e-3, 3e-3, 1e-2), TRAIN + "weight_decay": (0.01, 0.1, 0.3, 1.0, 3.0)},
         "0.388 / 0.400 (public code 0.396 / 0.411)",
     ),
     "itransformer": Entry(
