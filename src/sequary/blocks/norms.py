@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sequary.core.contracts import Member
 from sequary.core.ctx import Ctx
+from sequary.ops.rms_norm import rms_norm
 
 
 class Norm(Member):
@@ -43,9 +44,10 @@ class RMSNorm(Norm):
     def __init__(self, dim: int, *, eps: float = 1e-6) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(dim, eps=eps)
+        self.eps = eps
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
-        return self.norm(x_BTD)
+        return rms_norm(x_BTD, self.norm.weight, eps=self.eps)
 
 
 class BatchNorm(Norm):

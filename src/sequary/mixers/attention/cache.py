@@ -9,6 +9,32 @@ from torch import Tensor
 
 from sequary.core.ctx import Ctx
 from sequary.core.state import State
+from sequary.ops.rotary import counted, turns
+
+LEAST = 64
+"""Tokens that a new room has places for."""
+
+
+class Room:
+    """Keys and values [B, H, places, ·] of which the first `filled` are taken. The cache that ends there may write on; an older one
+    that does gets a room of its own, so that every cache stays what it was."""
+
+    def __init__(self, k: Tensor, v: Tensor, places: int) -> None:
+        self.k, self.v = (x.new_empty(*x.shape[:2], places, x.shape[3]) for x in (k, v))
+        self.filled = 0
+
+    def holds(self, cache: Cache, new: int) -> bool:
+        """Whether `cache` lies here, ends where the room is filled up to, and `new` more fit."""
+        length = cache.k.shape[2]
+        here = self.k.data_ptr() == cache.k.data_ptr() and self.k.shape[:2] == cache.k.shape[:2]
+        return here and self.filled == length and length + new <= self.k.shape[2]
+
+    def write(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values so far, as views."""
+        start, self.filled = self.filled, self.filled + k.shape[2]
+        self.k[:, :, start : self.filled] = k
+        self.v[:, :, start : self.filled] = v
+        return self.k[:, :, : self.filled], self.v[:, :, : self.filled]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -17,41 +43,75 @@ class Cache(State):
 
     k: Tensor
     v: Tensor
-    real: Tensor
-    """[B, S] bool: not padding."""
-    order: Tensor
-    """[B, S] int: when each became known; without an order its index."""
+    real: Tensor | None = None
+    """[B, S] bool: not padding. Absent: all are real."""
+    order: Tensor | None = None
+    """[B, S] int: when each became known. Absent: its index."""
+    room: Room | None = None
+    """Where keys and values lie with places to spare, while nothing asks for gradients."""
 
     @staticmethod
     def empty(batch: int, heads: int, key: int, value: int, like: Tensor) -> Cache:
-        flags = like.new_zeros(batch, 0)
-        return Cache(
-            like.new_zeros(batch, heads, 0, key), like.new_zeros(batch, heads, 0, value), flags.bool(), flags.long()
-        )
+        return Cache(like.new_zeros(batch, heads, 0, key), like.new_zeros(batch, heads, 0, value))
 
     def positions(self, ctx: Ctx, batch: int, length: int) -> Tensor:
         """[B, t]: positions of the next tokens, counted on from the real ones seen so far unless `ctx` gives them."""
-        start = 0 if ctx.positions is not None else self.real.sum(1, keepdim=True)
-        return ctx.position_ids(batch, length, self.real.device) + start
+        if ctx.positions is not None:
+            return ctx.positions
+        start = self.k.shape[2] if self.real is None else self.real.sum(1, keepdim=True)
+        return ctx.position_ids(batch, length, self.k.device) + start
+
+    def turns(self, ctx: Ctx, like_BHtK: Tensor, *, base: float) -> tuple[Tensor, Tensor]:
+        """Rotary angles (cos, sin) of the next tokens, whose queries or keys are like `like`."""
+        batch, _, length, width = like_BHtK.shape
+        plain = ctx.positions is None and ctx.mask is None and ctx.segments is None and self.real is None
+        if plain and not torch.compiler.is_compiling():
+            start, device = self.k.shape[2], like_BHtK.device
+            return counted(start, length, width, base=base, dtype=like_BHtK.dtype, device=device)
+        return turns(self.positions(ctx, batch, length), width, base=base, dtype=like_BHtK.dtype)
+
+    def append(self, k_BHtK: Tensor, v_BHtV: Tensor, ctx: Ctx) -> tuple[Cache, Tensor | None]:
+        """The longer cache, and [B, t, S + t]: what each new query sees; None where that is everything."""
+        batch, _, new, _ = k_BHtK.shape
+        past, device = self.k.shape[2], k_BHtK.device
+        k, v, room = self._joined(k_BHtK, v_BHtV)
+        real, order = self.real, self.order
+        if ctx.mask is not None or real is not None:
+            ones = torch.ones(batch, past + new, dtype=torch.bool, device=device)
+            real = torch.cat(
+                (ones[:, :past] if real is None else real, ones[:, past:] if ctx.mask is None else ctx.mask), 1
+            )
+        if ctx.order is not None or order is not None:
+            index = torch.arange(past + new, device=device).expand(batch, -1)
+            order = torch.cat(
+                (index[:, :past] if order is None else order, index[:, past:] if ctx.order is None else ctx.order), 1
+            )
+        longer = Cache(k, v, real, order, room)
+        return longer, None if new == 1 and real is order is None else longer._sees(new)
 
     def extend(self, k_BHtK: Tensor, v_BHtV: Tensor, ctx: Ctx) -> tuple[Cache, Tensor]:
-        """The longer cache, and [B, t, S + t]: what each new query sees."""
-        batch, new = k_BHtK.shape[0], k_BHtK.shape[2]
-        device = self.real.device
-        real = torch.ones(batch, new, dtype=torch.bool, device=device) if ctx.mask is None else ctx.mask
-        index = torch.arange(self.real.shape[1], self.real.shape[1] + new, device=device).expand(batch, new)
-        order = index if ctx.order is None else ctx.order
-        longer = Cache(
-            torch.cat((self.k, k_BHtK), 2),
-            torch.cat((self.v, v_BHtV), 2),
-            torch.cat((self.real, real), 1),
-            torch.cat((self.order, order), 1),
-        )
-        sees = (longer.order[:, None, :] <= order[:, :, None]) & longer.real[:, None, :]
-        return longer, sees
+        """As `append`, for scores that want what is seen written out."""
+        longer, sees = self.append(k_BHtK, v_BHtV, ctx)
+        return longer, longer._sees(k_BHtK.shape[2]) if sees is None else sees
+
+    def _joined(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Room | None]:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return torch.cat((self.k, k), 2), torch.cat((self.v, v), 2), None
+        room = self.room
+        if room is None or not room.holds(self, k.shape[2]):
+            room = Room(k, v, max(LEAST, 2 * (self.k.shape[2] + k.shape[2])))
+            room.write(self.k, self.v)
+        return *room.write(k, v), room
+
+    def _sees(self, new: int) -> Tensor:
+        batch, length = self.k.shape[0], self.k.shape[2]
+        order = torch.arange(length, device=self.k.device).expand(batch, -1) if self.order is None else self.order
+        sees = order[:, None, :] <= order[:, length - new :, None]
+        return sees if self.real is None else sees & self.real[:, None, :]
 
     def can_rewind(self) -> bool:
         return True
 
     def rewind(self, length: int) -> Cache:
-        return Cache(self.k[:, :, :length], self.v[:, :, :length], self.real[:, :length], self.order[:, :length])
+        real, order = (None if x is None else x[:, :length] for x in (self.real, self.order))
+        return Cache(self.k[:, :, :length], self.v[:, :, :length], real, order, self.room)

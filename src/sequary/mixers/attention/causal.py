@@ -11,7 +11,7 @@ from sequary.mixers.attention.cache import Cache
 from sequary.mixers.attention.projection import FULL, QKV, Ranks, check_heads, join, linear
 from sequary.ops.attend import attend, weights
 from sequary.ops.causal_attend import causal_attend
-from sequary.ops.rotary import rotate
+from sequary.ops.rotary import turn, turns
 
 
 class CausalAttention(Recurrent):
@@ -43,7 +43,10 @@ class CausalAttention(Recurrent):
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
         batch, length, _ = x_BTD.shape
         q, k, v = self.qkv(x_BTD, None, self.heads)
-        q, k = self._turn(q, k, ctx.position_ids(batch, length, x_BTD.device))
+        if self.base is not None:
+            at = ctx.position_ids(batch, length, x_BTD.device)
+            angles = turns(at, self.width, base=self.base, dtype=q.dtype)
+            q, k = turn(q, *angles), turn(k, *angles)
         sees = ctx.sees(batch, length, x_BTD.device, causal=True)
         ctx.tell("attention", lambda: weights(q, k, sees=sees, causal=sees is None))
         mixed_BHTV = causal_attend(q, k, v) if sees is None else attend(q, k, v, sees=sees)
@@ -56,11 +59,8 @@ class CausalAttention(Recurrent):
     def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
         assert isinstance(state, Cache)
         q, k, v = self.qkv(x_BtD, None, self.heads)
-        q, k = self._turn(q, k, state.positions(ctx, x_BtD.shape[0], x_BtD.shape[1]))
-        state, sees = state.extend(k, v, ctx)
+        if self.base is not None:
+            angles = state.turns(ctx, q, base=self.base)
+            q, k = turn(q, *angles), turn(k, *angles)
+        state, sees = state.append(k, v, ctx)
         return self.o(join(attend(q, state.k, state.v, sees=sees))), state
-
-    def _turn(self, q: Tensor, k: Tensor, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
-        if self.base is None:
-            return q, k
-        return rotate(q, positions_BT, base=self.base), rotate(k, positions_BT, base=self.base)

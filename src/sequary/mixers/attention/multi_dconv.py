@@ -68,7 +68,7 @@ class MultiDConvAttention(Recurrent):
         q, k, v, conv = self.convolved(x_BtD, state.conv, ctx)
         positions = state.cache.positions(ctx, x_BtD.shape[0], x_BtD.shape[1])
         q, k = self._turn(q, positions), self._turn(k, positions)
-        cache, sees = state.cache.extend(k, v, dataclasses.replace(ctx, order=None))
+        cache, sees = state.cache.append(k, v, dataclasses.replace(ctx, order=None))
         return self.o(join(attend(q, cache.k, cache.v, sees=sees))), DConvState(conv, cache)
 
     def _turn(self, x_BHtK: Tensor, positions_Bt: Tensor) -> Tensor:

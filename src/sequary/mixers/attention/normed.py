@@ -42,5 +42,5 @@ class NormedAttention(Recurrent):
         assert isinstance(state, Cache)
         q, k, v = self.qkv(x_BtD, None, self.heads)
         q, k = self.normal(q, k)
-        state, sees = state.extend(k, v, ctx)
+        state, sees = state.append(k, v, ctx)
         return self.o(join(attend(q, state.k, state.v, sees=sees, scale=1.0))), state

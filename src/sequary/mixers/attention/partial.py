@@ -78,8 +78,7 @@ class PartialAttention(Recurrent):
 
     def init_state(self, batch: int, ctx: Ctx = Ctx()) -> Cache:
         none = self.o.weight.new_zeros(batch, self.heads, 0, self.width)
-        flags = none.new_zeros(batch, 0)
-        return Cache(none[:, :1].expand(-1, self.scores.inputs, -1, -1), none, flags.bool(), flags.long())
+        return Cache(none[:, :1].expand(-1, self.scores.inputs, -1, -1), none)
 
     def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
         assert isinstance(state, Cache)

@@ -56,7 +56,7 @@ class PathwayAttention(Recurrent):
         """Over all keys."""
         assert isinstance(state, Cache)
         q, k, v = self.project(x_BtD, state.positions(ctx, x_BtD.shape[0], x_BtD.shape[1]))
-        state, sees = state.extend(k, v, ctx)
+        state, sees = state.append(k, v, ctx)
         return self.o(join(attend(q, state.k, state.v, sees=sees))), state
 
     def project(self, x_BtD: Tensor, positions_Bt: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -48,7 +48,7 @@ class PolarAttention(Recurrent):
     def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, State]:
         assert isinstance(state, Cache)
         q, k, v = self._project(x_BtD, state.positions(ctx, x_BtD.shape[0], x_BtD.shape[1]))
-        state, sees = state.extend(k, v, ctx)
+        state, sees = state.append(k, v, ctx)
         return self.o(join(attend(q, state.k, state.v, sees=sees))), state
 
     def _project(self, x_BtD: Tensor, positions_Bt: Tensor) -> tuple[Tensor, Tensor, Tensor]:

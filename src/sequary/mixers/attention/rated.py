@@ -50,7 +50,7 @@ class RatedAttention(Recurrent):
         assert isinstance(state, Cache)
         q, k, v = self.qkv(x_BtD, None, self.heads)
         positions = state.positions(ctx, x_BtD.shape[0], x_BtD.shape[1])
-        state, sees = state.extend(self._turn(k, positions), v, ctx)
+        state, sees = state.append(self._turn(k, positions), v, ctx)
         return self.o(join(attend(self._turn(q, positions), state.k, state.v, sees=sees))), state
 
     def _turn(self, x_BHTK: Tensor, positions_BT: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class SizedAttention(Recurrent):
         assert isinstance(state, Cache)
         q, k, v = self.qkv(x_BtD, None, self.heads)
         at = state.positions(ctx, x_BtD.shape[0], x_BtD.shape[1])
-        state, sees = state.extend(self._turn(k, at), v, ctx)
+        state, sees = state.append(self._turn(k, at), v, ctx)
         return self.o(join(attend(self._turn(q, at), state.k, state.v, sees=sees))), state
 
     def _turn(self, x_BHtK: Tensor, at_Bt: Tensor) -> Tensor:
