@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 from torch import Tensor
 
+from tests.parity.oracles_attention import ORACLES as ATTENTION
+from tests.parity.oracles_blocks import ORACLES as BLOCKS
 from tests.parity.oracles_fla import ORACLES as FLA
-from tests.parity.oracles_transformers import ORACLES as TRANSFORMERS
+from tests.parity.oracles_language import ORACLES as LANGUAGE
+from tests.parity.oracles_recurrences import ORACLES as RECURRENCES
+
+TRANSFORMERS = ATTENTION | BLOCKS | LANGUAGE | RECURRENCES
 
 
 def error(theirs: Tensor, ours: Tensor) -> float:
@@ -22,3 +27,4 @@ def test_ours_is_theirs(name: str) -> None:
 
 def test_there_are_enough() -> None:
     assert len(FLA) >= 20
+    assert len(TRANSFORMERS) >= 25

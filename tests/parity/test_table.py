@@ -13,8 +13,11 @@ import pytest
 from sequary.convert.goldens import cases
 from sequary.convert.table import beside, declined, line, main, measured, oracles, systems
 from sequary.core.catalogue import PACKAGE, files, slug
+from tests.parity.oracles_attention import ORACLES as ATTENTION
+from tests.parity.oracles_blocks import ORACLES as BLOCKS
 from tests.parity.oracles_fla import ORACLES as FLA
-from tests.parity.oracles_transformers import ORACLES as TRANSFORMERS
+from tests.parity.oracles_language import ORACLES as LANGUAGE
+from tests.parity.oracles_recurrences import ORACLES as RECURRENCES
 
 HERE = Path(__file__).parent / "goldens"
 DOCS = Path(__file__).parents[2] / "docs" / "parity.md"
@@ -24,7 +27,7 @@ OF = {"temporal_fusion_columns": "temporal-fusion-transformer"}
 
 def test_every_live_oracle_has_its_row() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    for name, (ours, _) in (FLA | TRANSFORMERS).items():
+    for name, (ours, _) in (FLA | ATTENTION | BLOCKS | LANGUAGE | RECURRENCES).items():
         (error,) = re.findall(rf"^\| {re.escape(name)} \| {re.escape(ours)} \| (.*) \|$", text, re.MULTILINE)
         assert float(error) <= 1e-5
 

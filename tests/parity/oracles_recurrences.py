@@ -1,108 +1,24 @@
-"""Classes of transformers beside ours: each entry gives (theirs, ours) on the same weights and random inputs in float32."""
+"""Recurrences of transformers beside ours, on the same weights and random inputs in float32."""
 
 from __future__ import annotations
-
-import tempfile
-from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 import transformers
-from torch import Tensor, nn
+from torch import Tensor
 
-import sequary
+from sequary.core.ctx import Ctx
 from sequary.core.part import part
-from sequary.core.values import Batch
 from sequary.mixers.conv.short import ShortConv
-from sequary.mixers.linear.delta import DeltaNet
+from sequary.mixers.linear.delta import DeltaNet, LowRankGate
+from sequary.mixers.linear.delta_gates import KeyDecayed
 from sequary.ops.linear_attend import linear_attend
+from tests.parity.side_by_side import Oracles, Pairs, noisy, normal
 
-Pairs = list[tuple[Tensor, Tensor]]
-ORACLES: dict[str, tuple[str, Callable[[], Pairs]]] = {}
-"""Their class -> (our part or op, both outputs)."""
-
-
-def oracle(theirs: str, ours: str) -> Callable[[Callable[[], Pairs]], Callable[[], Pairs]]:
-    def kept(run: Callable[[], Pairs]) -> Callable[[], Pairs]:
-        ORACLES[f"transformers' `{theirs}`"] = (f"`{ours}`", run)
-        return run
-
-    return kept
+ORACLES = Oracles("transformers")
 
 
-def noisy(module: nn.Module) -> Any:
-    """With noise on every weight, so that a missing bias or norm shows."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for weight in module.parameters():
-            weight.copy_(0.3 * torch.randn_like(weight) + (1 if weight.dim() == 1 else 0))
-    return module.eval()
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def language(kind: str, **settings: Any) -> Pairs:
-    """A checkpoint that transformers saves and `load_transformers` reads: logits."""
-    torch.manual_seed(0)
-    head = "GPT2LMHeadModel" if kind == "GPT2" else f"{kind}ForCausalLM"
-    theirs = noisy(getattr(transformers, head)(getattr(transformers, f"{kind}Config")(vocab_size=23, **settings)))
-    with tempfile.TemporaryDirectory() as folder:
-        theirs.save_pretrained(folder)
-        ours = sequary.load_transformers(folder)
-    ids = torch.randint(23, (2, 37), generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        return [(theirs(ids, use_cache=False).logits, ours.head(ours(Batch(values=ids)).hidden))]
-
-
-@oracle("MambaForCausalLM", "load_transformers")
-def mamba() -> Pairs:
-    return language("Mamba", hidden_size=24, state_size=5, num_hidden_layers=2)
-
-
-@oracle("Mamba2ForCausalLM", "load_transformers")
-def mamba2() -> Pairs:
-    return language("Mamba2", hidden_size=32, num_heads=4, head_dim=16, state_size=6, n_groups=2, num_hidden_layers=2)
-
-
-@oracle("GPT2LMHeadModel", "load_transformers")
-def gpt2() -> Pairs:
-    return language("GPT2", n_layer=2, n_embd=24, n_head=3, n_positions=40)
-
-
-@oracle("LlamaForCausalLM", "load_transformers")
-def llama() -> Pairs:
-    heads = {"num_attention_heads": 6, "num_key_value_heads": 2}
-    return language("Llama", hidden_size=24, intermediate_size=40, num_hidden_layers=2, **heads)
-
-
-@oracle("Qwen2ForCausalLM", "load_transformers")
-def qwen2() -> Pairs:
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 4}
-    return language("Qwen2", hidden_size=24, intermediate_size=40, num_hidden_layers=2, **heads)
-
-
-@oracle("MistralForCausalLM", "load_transformers")
-def mistral() -> Pairs:
-    heads = {"num_attention_heads": 6, "num_key_value_heads": 3, "sliding_window": None}
-    return language("Mistral", hidden_size=24, intermediate_size=40, num_hidden_layers=2, **heads)
-
-
-@oracle("OlmoForCausalLM", "load_transformers")
-def olmo() -> Pairs:
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 4}
-    return language("Olmo", hidden_size=24, intermediate_size=40, num_hidden_layers=2, **heads)
-
-
-@oracle("OPTForCausalLM", "load_transformers")
-def opt() -> Pairs:
-    sizes = {"hidden_size": 24, "word_embed_proj_dim": 24, "ffn_dim": 40, "max_position_embeddings": 40}
-    return language("OPT", num_attention_heads=4, num_hidden_layers=2, **sizes)
-
-
-@oracle("Qwen3NextGatedDeltaNet", "DeltaNet")
+@ORACLES.of("Qwen3NextGatedDeltaNet", "DeltaNet")
 def qwen3_next() -> Pairs:
     from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextGatedDeltaNet
 
@@ -135,7 +51,7 @@ def delta_weights(weights: dict[str, Tensor], layer: DeltaNet, key_heads: int) -
     }  # fmt: skip
 
 
-@oracle("RecurrentGemmaRglru", "linear_attend")
+@ORACLES.of("RecurrentGemmaRglru", "linear_attend")
 def recurrent_gemma() -> Pairs:
     """A gated recurrence of single channels: heads of one key, which is 1, and one value."""
     from transformers.models.recurrent_gemma.modeling_recurrent_gemma import RecurrentGemmaRglru
@@ -156,7 +72,7 @@ def recurrent_gemma() -> Pairs:
     return [(theirs(x, positions), o[..., 0])]
 
 
-@oracle("MiniMaxLightningAttention", "linear_attend")
+@ORACLES.of("MiniMaxLightningAttention", "linear_attend")
 def minimax() -> Pairs:
     from transformers.models.minimax.modeling_minimax import MiniMaxLightningAttention
 
@@ -171,7 +87,7 @@ def minimax() -> Pairs:
     return [(theirs(x, (x, x), None)[0], ours)]
 
 
-@oracle("rwkv_linear_attention_cpu", "linear_attend")
+@ORACLES.of("rwkv_linear_attention_cpu", "linear_attend")
 def rwkv() -> Pairs:
     """Sums of values and of ones weighed by exp(k), which decay a channel at a time; the token itself counts exp(u + k)."""
     from transformers.models.rwkv.modeling_rwkv import rwkv_linear_attention_cpu
@@ -184,3 +100,45 @@ def rwkv() -> Pairs:
     until, _ = linear_attend(one, weight, both, g, k.new_zeros(2, 6, 1, 2))
     before = F.pad(until, (0, 0, 0, 0, 1, 0))[:, :-1] + (first + k).exp()[..., None] * both
     return [(theirs, before[..., 0] / before[..., 1])]
+
+
+@ORACLES.of("KimiLinearDeltaAttention", "DeltaNet")
+def kimi_linear() -> Pairs:
+    """A decay for each key entry, with padding on the left."""
+    from transformers.models.kimi_linear.modeling_kimi_linear import KimiLinearDeltaAttention
+
+    config = transformers.KimiLinearConfig(
+        hidden_size=24, linear_num_heads=3, linear_head_dim=8, linear_conv_kernel_dim=4, num_hidden_layers=1
+    )
+    theirs = noisy(KimiLinearDeltaAttention(config, 0))
+    ours = DeltaNet(
+        24, heads=3, key=8, value=8, conv=part(ShortConv, taps=4, bias=False), gates=part(KeyDecayed),
+        gate=part(LowRankGate, rank=8), eps=config.rms_norm_eps,
+    )  # fmt: skip
+    w = theirs.state_dict()
+    ours.load_state_dict({
+        "qkv.weight": torch.cat([w[f"{x}_proj.weight"] for x in "qkv"]), "conv.weight": w["conv1d.weight"].flatten(1),
+        "gates.beta.weight": w["b_proj.weight"], "gates.log_rate": w["forget_gate.A_log"].flatten(),
+        "gates.step": w["forget_gate.dt_bias"], "gates.rate.0.weight": w["forget_gate.f_a_proj.weight"],
+        "gates.rate.1.weight": w["forget_gate.f_b_proj.weight"], "gate.map.0.weight": w["g_a_proj.weight"],
+        "gate.map.1.weight": w["g_b_proj.weight"], "gate.map.1.bias": torch.zeros(24),
+        "norm.weight": w["o_norm.weight"], "o.weight": w["o_proj.weight"],
+    })  # fmt: skip
+    x, real = normal(2, 70, 24), torch.ones(2, 70, dtype=torch.bool)
+    real[1, :9] = False
+    return [(theirs(x), ours(x)), (theirs(x, attention_mask=real.long())[real], ours(x, Ctx(mask=real))[real])]
+
+
+@ORACLES.of("mlstm_chunkwise_native_autograd", "linear_attend")
+def xlstm() -> Pairs:
+    """Writes weigh exp(i), and the sum of weights divides where it is above 1; theirs keeps both within range by a running maximum."""
+    from transformers.models.xlstm.modeling_xlstm import mlstm_chunkwise_native_autograd
+
+    q, k, v = (normal(2, 3, 64, n, seed=n) for n in (8, 9, 6))
+    k = k[..., :8]
+    i, f = normal(2, 3, 64, seed=1), 2 + normal(2, 3, 64, seed=2)
+    theirs = mlstm_chunkwise_native_autograd(q, k, v, i, f, chunk_size=16)
+    q, k, v, i, f = (x.transpose(1, 2) for x in (q / 8**0.5, k, v, i[..., None], f[..., None]))
+    both, _ = linear_attend(q, k * i.exp(), F.pad(v, (0, 1), value=1.0), F.logsigmoid(f), q.new_zeros(2, 3, 8, 7))
+    ours = both[..., :6] / both[..., 6:].abs().clamp(min=1)
+    return [(theirs, ours.transpose(1, 2))]
