@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import transformers
@@ -129,7 +130,7 @@ def perceiver() -> Pairs:
     """Latents read an input of another width, of which a part is padding; with Perceiver's norms and residual."""
     from transformers.models.perceiver.modeling_perceiver import PerceiverAttention
 
-    sizes = {"qk_channels": 24, "v_channels": 24, "num_heads": 3, "q_dim": 24, "kv_dim": 10}
+    sizes: dict[str, Any] = {"qk_channels": 24, "v_channels": 24, "num_heads": 3, "q_dim": 24, "kv_dim": 10}
     theirs = noisy(PerceiverAttention(transformers.PerceiverConfig(), is_cross_attention=True, **sizes))
     ours = CrossAttention(24, heads=3, memory_dim=10)
     named = (("qkv.q", "self.query"), ("qkv.k", "self.key"), ("qkv.v", "self.value"), ("o", "output.dense"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 import transformers
@@ -37,10 +39,11 @@ ORACLES = Oracles("transformers")
 
 @ORACLES.of("BertForSequenceClassification", "TextClassifier")
 def bert() -> Pairs:
-    theirs = noisy(transformers.BertForSequenceClassification(transformers.BertConfig(
-        vocab_size=23, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40,
-        max_position_embeddings=50, type_vocab_size=3, num_labels=4,
-    )))  # fmt: skip
+    settings: dict[str, Any] = {
+        "vocab_size": 23, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40,
+        "max_position_embeddings": 50, "type_vocab_size": 3, "num_labels": 4,
+    }  # fmt: skip
+    theirs = noisy(transformers.BertForSequenceClassification(transformers.BertConfig(**settings)))
     norm = part(LayerNorm, eps=1e-12)
     block = part(PostNorm, parts=(part(Attention, heads=3), part(MLP, hidden=40)), norm=norm)
     ours = part(

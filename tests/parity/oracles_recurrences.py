@@ -136,8 +136,9 @@ def xlstm() -> Pairs:
 
     q, k, v = (normal(2, 3, 64, n, seed=n) for n in (8, 9, 6))
     k = k[..., :8]
-    i, f = normal(2, 3, 64, seed=1), 2 + normal(2, 3, 64, seed=2)
+    i, f = 0.5 * normal(2, 3, 64, seed=1), 2 + normal(2, 3, 64, seed=2)
     theirs = mlstm_chunkwise_native_autograd(q, k, v, i, f, chunk_size=16)
+    assert isinstance(theirs, Tensor)
     q, k, v, i, f = (x.transpose(1, 2) for x in (q / 8**0.5, k, v, i[..., None], f[..., None]))
     both, _ = linear_attend(q, k * i.exp(), F.pad(v, (0, 1), value=1.0), F.logsigmoid(f), q.new_zeros(2, 3, 8, 7))
     ours = both[..., :6] / both[..., 6:].abs().clamp(min=1)
