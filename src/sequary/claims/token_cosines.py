@@ -42,7 +42,8 @@ def trial(slug: str, claim: Claim, seed: int, chosen: Mapping[str, Any]) -> Tria
     shares = shares / shares.sum(-1, keepdim=True)
     rng = generator(CPU, seed, "paths")
     said = cosines(paths(v_BTT, shares, shape(block_of(slug)), layers=s["depth"], width=s["width"], rng=rng)[-1])
-    apart = float(stats.ks_2samp(found["system"].numpy(), said.numpy()).statistic)
+    test: Any = stats.ks_2samp(found["system"].numpy(), said.numpy())
+    apart = float(test.statistic)
     broken = "" if apart <= s["distance"] else f"networks and equation are {apart:.2f} apart (Kolmogorov–Smirnov)"
     also = {arm: float(c.mean()) for arm, c in found.items() if arm not in ("system", "baseline")}
     also |= {"equation": float(said.mean()), "distance": apart}
