@@ -30,12 +30,10 @@ lint: $(READY)
 claims: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sequary.claims
 
-# Writes what the laws and the recorded cases say of every built system into src/sequary/results, with the hash of their sources.
+# Writes what the laws and the recorded cases say of every built system whose record is stale into src/sequary/results, with the hash of
+# its sources.
 record: $(READY)
-	@for id in $$($(BIN)/sequary systems --json | $(BIN)/python -c 'import json, sys; print(*(r["id"] for r in json.load(sys.stdin)))'); do \
-	  OMP_NUM_THREADS=1 $(BIN)/sequary check $$id --record | tail -n 1 | sed "s/^/$$id: /"; \
-	  if [ -d tests/parity/goldens/$$id ]; then OMP_NUM_THREADS=1 $(BIN)/sequary check $$id --goldens tests/parity/goldens --record >/dev/null || echo "$$id: parity FAILED"; fi; \
-	done
+	OMP_NUM_THREADS=1 $(BIN)/python -m sequary.cli.record
 
 # Trains the image generators on ../shared/data's digits, keeps them in build/generators and writes docs/generation.md: hours, resumable.
 generators: $(READY)
