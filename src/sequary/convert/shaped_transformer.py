@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from sequary.convert.declined import Declined
 from sequary.convert.weights import fill
 from sequary.mixers.attention.shaped import CausalShapedAttention
-from sequary.ops.attend import attend
 
+LIMIT = 30.0
+"""Of products, where a `dot_norm_type` is given."""
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
@@ -37,17 +38,24 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 class Attention(nn.Module):
-    """Ours with the source's rounded means."""
+    """Ours, with the source's rounded means, and what it may do to queries, keys and their products."""
 
-    def __init__(self, inner: CausalShapedAttention) -> None:
+    def __init__(self, arguments: Mapping[str, Any], weights: Mapping[str, Tensor], inner: CausalShapedAttention):
         super().__init__()
-        self.inner = inner
+        self.arguments, self.w, self.inner = arguments, weights, inner
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.inner.qkv(x, None, self.inner.heads)
-        share = (torch.ones(x.shape[1], x.shape[1]) / torch.arange(1, x.shape[1] + 1)[:, None]).tril()
-        read = attend(q, k, v, causal=True, scale=self.inner.scale)
-        return self.inner.mixed(read, v, share.to(v.dtype) @ v)
+        if self.arguments.get("qk_norm_type", "none") == "rmsnorm":
+            eps = self.arguments["layer_norm_epsilon"]
+            q, k = (rms(y, self.w[f"attn.{name}_norm.scale"], eps) for y, name in ((q, "q"), (k, "k")))
+        scores = q @ k.mT * self.inner.scale
+        if self.arguments.get("dot_norm_type", "none") != "none":  # in float32, in models of float64 too
+            scores = LIMIT * (scores.float() / LIMIT).tanh()
+        past = torch.ones(x.shape[1], x.shape[1]).tril()
+        mean = scores.masked_fill(past == 0, torch.finfo(scores.dtype).min).softmax(-1).to(v.dtype) @ v
+        share = past / torch.arange(1, x.shape[1] + 1)[:, None]
+        return self.inner.mixed(mean, v, share.to(v.dtype) @ v)
 
 
 class Block(nn.Module):
@@ -79,13 +87,18 @@ class Block(nn.Module):
         return _linear(hidden, self.w, "mlp.c_proj")
 
     def norm(self, x: Tensor, number: int) -> Tensor:
-        """Layer norm, or RMS norm with its eps outside the root; without norms only the first layer's first is one."""
+        """Layer norm or RMS norm; without norms only the first layer's first is one."""
         eps, name = self.arguments["layer_norm_epsilon"], f"ln_{number}"
         if f"{name}.scale" in self.w:
-            return self.w[f"{name}.scale"] * x / (x.square().mean(-1, keepdim=True).sqrt() + eps)
+            return rms(x, self.w[f"{name}.scale"], eps)
         if f"{name}.weight" in self.w:
             return F.layer_norm(x, x.shape[-1:], self.w[f"{name}.weight"], self.w[f"{name}.bias"], eps)
         return x
+
+
+def rms(x: Tensor, scale: Tensor, eps: float) -> Tensor:
+    """With eps outside the root."""
+    return scale * x / (x.square().mean(-1, keepdim=True).sqrt() + eps)
 
 
 def activation(arguments: Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
@@ -124,7 +137,7 @@ def _attention(a: Mapping[str, Any], weights: Mapping[str, Tensor], layer: int) 
     ours |= {name: weights[f"attn.{theirs}_gain"].flatten() for name, theirs in gains.items()}
     if not a["centre_attn"]:
         ours |= {name: torch.zeros_like(ours["softmax"]) for name in ("identity", "centre")}
-    return Attention(fill(attention, ours))
+    return Attention(a, weights, fill(attention, ours))
 
 
 def _map(a: Mapping[str, Any], weights: Mapping[str, Tensor], kind: str, name: str) -> tuple[Tensor, Tensor]:
