@@ -13,7 +13,7 @@ from sequary.core.ctx import Ctx
 from sequary.mixers.linear.kernel import KernelAttention
 from sequary.mixers.linear.topological import TopologicalAttention
 from sequary.ops.forms import form
-from sequary.ops.tree_field import Exponential, Field, Powers, Table, integrate
+from sequary.ops.tree_field import Exponential, Field, Powers, Table, integrate, on_grid
 from sequary.ops.trees import Edge, grid_plan, plan_of, spanning_tree
 
 
@@ -88,6 +88,18 @@ def test_cells_of_a_grid_are_joined_by_rows_and_these_by_their_first_cells() -> 
     d = grid_plan((3, 4)).distances().reshape(3, 4, 3, 4)
     assert float(d[0, 1, 0, 3]) == 2
     assert float(d[0, 2, 2, 3]) == 2 + 2 + 3
+
+
+def test_the_operator_on_a_grid_has_the_derivatives_of_the_whole_matrix() -> None:
+    rng, found = torch.Generator().manual_seed(4), list[tuple[Tensor, ...]]()
+    values, x = (torch.randn(n, generator=rng, dtype=torch.float64) for n in ((63,), (63, 2)))
+    for name in ("split", "reference"):
+        leaves = [t.clone().requires_grad_() for t in (values, x)]
+        with form(name):
+            y = on_grid((7, 9), *leaves)
+        found.append((y, *torch.autograd.grad(y.square().sum(), leaves)))
+    for fast, slow in zip(*found, strict=True):
+        torch.testing.assert_close(fast, slow)
 
 
 def test_a_mask_that_does_not_fade_is_linear_attention() -> None:

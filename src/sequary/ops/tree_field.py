@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from sequary.ops.forms import chosen
-from sequary.ops.trees import Plan
+from sequary.ops.operator import complete
+from sequary.ops.trees import Plan, grid_plan
 
 fft: Any = torch.fft  # whose stubs name no types
 DIRECT = 64 * 64
@@ -116,3 +117,35 @@ def integrate(plan: Plan, field: Field, x_NC: Tensor) -> Tensor:
     at.append(blocks.flatten())
     found.append((weights_GMM @ x_NC[blocks] * real[..., None]).flatten(0, 1))
     return torch.zeros_like(x_NC).index_add(0, torch.cat(at), torch.cat(found))
+
+
+def on_grid(grid: tuple[int, ...], values: Tensor, x_NC: Tensor) -> Tensor:
+    """[N, C]: the field with the table `values` on the spanning tree of a grid. An operator, since its tree is no tensor's affair."""
+    if chosen("split") == "reference":
+        return integrate(grid_plan(grid), Table(values), x_NC)
+    return grid_field(values, x_NC, list(grid))
+
+
+@torch.library.custom_op("sequary::grid_field", mutates_args=())
+def grid_field(values: Tensor, x: Tensor, grid: list[int]) -> Tensor:
+    return integrate(grid_plan(tuple(grid)), Table(values), x)
+
+
+def _fake(values: Tensor, x: Tensor, grid: list[int]) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    values, x, ctx.grid = inputs
+    ctx.save_for_backward(values, x)
+
+
+def _gradients(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
+    with torch.enable_grad():
+        values, x = (t.detach().requires_grad_() for t in ctx.saved_tensors)
+        again = integrate(grid_plan(tuple(ctx.grid)), Table(values), x)
+        dvalues, dx = torch.autograd.grad(again, (values, x), dy)
+    return dvalues, dx, None
+
+
+complete(grid_field, fake=_fake, save=_save, gradients=_gradients)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -12,8 +14,8 @@ from sequary.mixers.linear.feature_maps import EluPlusOne, FeatureMap
 from sequary.mixers.linear.kernel import Featured
 from sequary.ops.kernel_attend import mean
 from sequary.ops.relative_kernel import placed_sums
-from sequary.ops.tree_field import Table, integrate
-from sequary.ops.trees import Plan, grid_plan
+from sequary.ops.tree_field import on_grid
+from sequary.ops.trees import grid_plan
 
 
 class TopologicalAttention(Featured):
@@ -26,7 +28,6 @@ class TopologicalAttention(Featured):
     tiny = {"heads": 2}
     dims = (2,)
     orders = True
-    cost = 1.2  # N log² N
 
     def __init__(
         self,
@@ -44,29 +45,27 @@ class TopologicalAttention(Featured):
         with torch.no_grad():
             self.fade[0] = -1
 
-    def mask(self, plan: Plan, grid: tuple[int, ...]) -> Table:
-        """By whole distances, of which a tree has fewer than cells."""
-        cells = len(plan.edges) + 1
+    def mask(self, grid: tuple[int, ...]) -> Tensor:
+        """[N]: by whole distances, of which a tree has fewer than cells."""
         wide = torch.promote_types(self.fade.dtype, torch.float32)
-        place = torch.arange(cells, device=self.fade.device, dtype=wide) / sum(grid)
+        place = torch.arange(math.prod(grid), device=self.fade.device, dtype=wide) / sum(grid)
         order = torch.arange(1, len(self.fade) + 1, device=place.device)
-        return Table(((place[:, None] ** order) @ self.fade.to(wide)).exp())
+        return ((place[:, None] ** order) @ self.fade.to(wide)).exp()
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
         batch, length, _ = x_BTD.shape
         grid = grid_of(ctx, length, self.dims, type(self).__name__)
-        plan = grid_plan(grid)
-        table = self.mask(plan, grid)
-        q, k, v = (t.to(table.values.dtype) for t in self.features(x_BTD, ctx))
+        mask = self.mask(grid)
+        q, k, v = (t.to(mask.dtype) for t in self.features(x_BTD, ctx))
         if ctx.order is not None or ctx.segments is not None:
             sees = ctx.sees(batch, length, x_BTD.device, causal=False)
             assert sees is not None
-            m_TT = table.at(plan.distances().to(x_BTD.device))
+            m_TT = mask[grid_plan(grid).distances().long().to(x_BTD.device)]
             sums = placed_sums(q, k, v, m_TT * sees[:, None])
         else:
             if ctx.mask is not None:
                 k = k.masked_fill(~ctx.mask[..., None, None], 0)
             field_TBHFV = torch.einsum("bthf,bthv->tbhfv", k, v)
-            memory = integrate(plan, table, field_TBHFV.flatten(1)).view_as(field_TBHFV)
+            memory = on_grid(grid, mask, field_TBHFV.flatten(1)).view_as(field_TBHFV)
             sums = torch.einsum("bthf,tbhfv->bthv", q, memory)
         return self.o(mean(sums, self.eps).to(x_BTD.dtype).flatten(2))
