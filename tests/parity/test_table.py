@@ -22,7 +22,7 @@ from tests.parity.oracles_recurrences import ORACLES as RECURRENCES
 HERE = Path(__file__).parent / "goldens"
 DOCS = Path(__file__).parents[2] / "docs" / "parity.md"
 SHARED = Path(os.environ.get("SEQUARY_GOLDENS", Path(__file__).parents[3] / "shared" / "goldens"))
-OF = {"temporal_fusion_columns": "temporal-fusion-transformer"}
+OF = {"temporal_fusion_columns": "temporal-fusion-transformer", "snn_surrogates": "snn-dcls-delays"}
 
 
 def test_every_live_oracle_has_its_row() -> None:
