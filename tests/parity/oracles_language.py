@@ -35,6 +35,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "StableLmForCausalLM": SMALL | {"hidden_size": 48} | SIX,
     "NemotronForCausalLM": SMALL | SIX,
     "CohereForCausalLM": SMALL | SIX | {"logit_scale": 0.3},
+    "GPTNeoXForCausalLM": SMALL | {"hidden_size": 48} | SIX,
+    "PhiForCausalLM": SMALL | FOUR,
     "GPTJForCausalLM": OLD | {"rotary_dim": 4},
 }
 

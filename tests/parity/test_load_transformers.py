@@ -41,13 +41,21 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("Phi3", {**SMALL, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 30, "pad_token_id": 0, "sliding_window": 5}),
     ("StableLm", {**SMALL, "hidden_size": 48, "num_attention_heads": 3, "num_key_value_heads": 1, "intermediate_size": 30}),
     ("StableLm", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 30,
+                  "use_qkv_bias": True,
                   "rope_parameters": {"rope_type": "default", "rope_theta": 300, "partial_rotary_factor": 1.0}}),
     ("Nemotron", {**SMALL, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 30}),
     ("Nemotron", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 30,
-                  "mlp_bias": True}),
+                  "mlp_bias": True, "attention_bias": True}),
     ("Cohere", {**SMALL, "hidden_size": 24, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 30,
                 "logit_scale": 0.3}),
     ("Cohere", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "intermediate_size": 30, "attention_bias": True}),
+    ("GPTNeoX", {**SMALL, "hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 30}),
+    ("GPTNeoX", {**SMALL, "hidden_size": 24, "num_attention_heads": 2, "intermediate_size": 30, "use_parallel_residual": False,
+                 "attention_bias": False,
+                 "rope_parameters": {"rope_type": "default", "rope_theta": 300, "partial_rotary_factor": 0.5}}),
+    ("Phi", {**SMALL, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 30}),
+    ("Phi", {**SMALL, "hidden_size": 48, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 40,
+             "rope_parameters": {"rope_type": "default", "rope_theta": 300, "partial_rotary_factor": 1.0}}),
     ("GPTJ", {"vocab_size": 23, "n_layer": 2, "n_embd": 24, "n_head": 2, "n_positions": 40, "rotary_dim": 4}),
     ("GPTJ", {"vocab_size": 23, "n_layer": 1, "n_embd": 24, "n_head": 3, "n_positions": 40, "rotary_dim": 8, "n_inner": 30}),
 ]  # fmt: skip
@@ -90,8 +98,8 @@ def test_the_same_logits(kind: str, settings: dict[str, Any], tmp_path: Path) ->
     [
         (
             {"model_type": "bert"},
-            "model_type='bert'; known are cohere, gemma, gpt2, gptj, granite, llama, mamba, mamba2, mistral, nemotron, olmo, "
-            "opt, phi3, qwen2, smollm3, stablelm",
+            "model_type='bert'; known are cohere, gemma, gpt2, gpt_neox, gptj, granite, llama, mamba, mamba2, mistral, "
+            "nemotron, olmo, opt, phi, phi3, qwen2, smollm3, stablelm",
         ),
         ({"hidden_act": "gelu"}, "hidden_act='gelu': only 'silu' is built"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "only plain rotary positions are built"),
@@ -112,7 +120,9 @@ def test_what_is_not_built_is_declined_by_name(change: dict[str, Any], told: str
         ("Cohere", {"use_qk_norm": True}, "use_qk_norm=True: only False is built"),
         ("Gemma", {"hidden_act": "gelu"}, "hidden_act='gelu': only 'gelu_pytorch_tanh' is built"),
         ("GPTJ", {"activation_function": "relu"}, "activation_function='relu': only 'gelu_new' is built"),
-        ("Nemotron", {"attention_bias": True}, "attention_bias=True: only False is built"),
+        ("GPTNeoX", {"hidden_act": "relu"}, "hidden_act='relu': only 'gelu' is built"),
+        ("Nemotron", {"hidden_act": "gelu"}, "hidden_act='gelu': only 'relu2' is built"),
+        ("Phi", {"qk_layernorm": True}, "qk_layernorm=True: only False is built"),
         ("Phi3", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor=0.5: only 1.0 is built"),
         ("Qwen2", {"use_sliding_window": True}, "use_sliding_window=True: only False is built"),
         ("SmolLM3", {"use_sliding_window": True}, "use_sliding_window=True: only False is built"),
@@ -134,6 +144,26 @@ def test_a_window_with_biases_is_declined(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config | {"sliding_window": 4}))
     with pytest.raises(Declined, match="sliding_window=4: with biases"):
         sequary.load_transformers(tmp_path)
+
+
+@torch.no_grad()
+def test_the_names_of_pythias_own_files(tmp_path: Path) -> None:
+    """Its released checkpoints have other names for the output, the share that turns and the base than transformers writes now."""
+    from safetensors.torch import save_file
+
+    rope = {"rope_type": "default", "rope_theta": 300, "partial_rotary_factor": 0.5}
+    settings = {**SMALL, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 30, "rope_parameters": rope}
+    theirs = saved("GPTNeoX", settings, tmp_path / "new")
+    old = tmp_path / "old"
+    old.mkdir()
+    config = json.loads((tmp_path / "new" / "config.json").read_text(encoding="utf-8"))
+    del config["rope_parameters"]
+    (old / "config.json").write_text(json.dumps({**config, "rotary_pct": 0.5, "rotary_emb_base": 300}))
+    state: dict[str, Tensor] = theirs.state_dict()
+    state["embed_out.weight"] = state.pop("lm_head.weight")
+    save_file(state, old / "model.safetensors")
+    ours, ids = sequary.load_transformers(old), torch.arange(20)[None]
+    assert closeness(ours.head(ours(Batch(values=ids)).hidden), theirs(ids, use_cache=False).logits) < 1e-5
 
 
 def test_bad_folders(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from sequary.backbones.stack import Stack
-from sequary.blocks.norms import LayerNorm
+from sequary.blocks.norms import LayerNorm, Norm
 from sequary.blocks.parallel import Parallel
 from sequary.blocks.prenorm import PreNorm
 from sequary.convert.rotary_order import halves, rates
 from sequary.convert.transformers.read import only
 from sequary.convert.weights import Rule, fill, renamed
-from sequary.core.contracts import Model
-from sequary.core.part import part
+from sequary.core.contracts import Mixer, Model
+from sequary.core.part import Part, part
 from sequary.core.place import Place
 from sequary.heads.categorical import Categorical
 from sequary.mixers.attention.rated import RatedAttention
@@ -45,13 +45,18 @@ def load(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
     norm = part(LayerNorm, eps=config["layer_norm_epsilon"])
     attention = part(RatedAttention, heads=heads, width=width, rates=rates(10_000.0, width, turned=turned))
     mlp = part(TanhMLP, ratio=(config.get("n_inner") or 4 * dim) / dim)
-    block = part(PreNorm, parts=(part(Parallel, parts=(attention, mlp)),), norm=norm)
-    model = part(
-        LanguageModel,
-        tokens=part(Embedding, vocab=config["vocab_size"]),
-        backbone=part(Stack, depth=config["n_layer"], blocks=(block,), norm=norm),
-        head=part(Categorical, vocab=config["vocab_size"], bias=True),
-    ).build(Place(dim))
+    model = side_by_side(dim, config["n_layer"], config["vocab_size"], (attention, mlp), norm)
     made = renamed(weights, RULES, drop=KEPT)
     ordered = [name for name in made if ".qkv.q." in name or ".qkv.k." in name]
     return fill(model, made | {n: halves(made[n], width, turned=turned, neighbours=True) for n in ordered})
+
+
+def side_by_side(dim: int, depth: int, vocab: int, parts: tuple[Part[Mixer], ...], norm: Part[Norm]) -> Model:
+    """`parts` behind one `norm` in each block, and logits with a bias."""
+    block = part(PreNorm, parts=(part(Parallel, parts=parts),), norm=norm)
+    return part(
+        LanguageModel,
+        tokens=part(Embedding, vocab=vocab),
+        backbone=part(Stack, depth=depth, blocks=(block,), norm=norm),
+        head=part(Categorical, vocab=vocab, bias=True),
+    ).build(Place(dim))

@@ -19,7 +19,7 @@ from sequary.mixers.mlp.activations import SquaredReLU
 
 
 def load(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
-    only(config, hidden_act="relu2", attention_bias=False)
+    only(config, hidden_act="relu2")
     norm = part(LayerNorm, eps=config["norm_eps"])
     mlp = part(
         ActivatedMLP,
@@ -27,7 +27,7 @@ def load(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
         hidden=config["intermediate_size"],
         bias=config.get("mlp_bias", False),
     )
-    block = part(PreNorm, parts=(stablelm.attention(config, 0.5), mlp), norm=norm)
+    block = part(PreNorm, parts=(stablelm.attention(config, weights, 0.5), mlp), norm=norm)
     made = stablelm.taken(config, weights, 0.5)
     made |= {name: 1 + weight for name, weight in made.items() if name.endswith(".norm.weight")}
     return fill(llama.decoder(config, (block,), norm), made)

@@ -19,9 +19,9 @@ from sequary.mixers.attention.rated import RatedAttention
 
 
 def load(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Model:
-    only(config, use_qkv_bias=False, qk_layernorm=False, use_parallel_residual=False)
+    only(config, qk_layernorm=False, use_parallel_residual=False)
     norm = part(LayerNorm, eps=config["layer_norm_eps"])
-    block = part(PreNorm, parts=(attention(config, 0.25), llama.swiglu(config)), norm=norm)
+    block = part(PreNorm, parts=(attention(config, weights, 0.25), llama.swiglu(config)), norm=norm)
     return fill(llama.decoder(config, (block,), norm), taken(config, weights, 0.25))
 
 
@@ -31,10 +31,10 @@ def turned(config: Mapping[str, Any], usual: float) -> int:
     return int(llama.head_width(config) * told.get("partial_rotary_factor", usual))
 
 
-def attention(config: Mapping[str, Any], usual: float) -> Part[Mixer]:
-    width = llama.head_width(config)
+def attention(config: Mapping[str, Any], weights: Mapping[str, Tensor], usual: float) -> Part[Mixer]:
+    heads, width = config["num_attention_heads"], llama.head_width(config)
     turning = rates(llama.rotary_base(config), width, turned=turned(config, usual))
-    return part(RatedAttention, heads=config["num_attention_heads"], width=width, rates=turning)
+    return part(RatedAttention, heads=heads, width=width, rates=turning, bias=llama.biased(weights))
 
 
 def taken(config: Mapping[str, Any], weights: Mapping[str, Tensor], usual: float) -> dict[str, Tensor]:

@@ -20,19 +20,22 @@ class RatedAttention(Recurrent):
     """o_t = Σ_s softmax_s(q_t·k_s / √K) v_s over s <= t, or what `ctx.order` says is known; `heads` of K = `width`.
 
     `rates` (K / 2, empty: no positions): query and key pairs (first half, second half) turn by position · rate.
+    `bias` on all projections.
     """
 
     tiny = {"heads": 2, "width": 6, "rates": (1.0, 0.1, 0.01)}
     orders = True
     grows = True
 
-    def __init__(self, dim: int, *, heads: int = 8, width: int = 64, rates: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self, dim: int, *, heads: int = 8, width: int = 64, rates: tuple[float, ...] = (), bias: bool = False
+    ) -> None:
         super().__init__()
         if rates and 2 * len(rates) != width:
             raise ValueError(f"{len(rates)} rates for heads of width={width}; give {width // 2}, or none")
         self.heads, self.width, self.rates = heads, width, rates
-        self.qkv = QKV(dim, width=heads * width, bias=False)
-        self.o = nn.Linear(heads * width, dim, bias=False)
+        self.qkv = QKV(dim, width=heads * width, bias=bias)
+        self.o = nn.Linear(heads * width, dim, bias=bias)
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
         batch, length, _ = x_BTD.shape
