@@ -23,7 +23,9 @@ class SelectedAttention(Mixer):
     """
 
     tiny = {"heads": 2}
-    exempt = {"cost": "work is c n² for the n = Σ_t [g_t > threshold] selected tokens, and n / T is another at each length"}
+    exempt = {
+        "cost": "work is c n² for the n = Σ_t [g_t > threshold] selected tokens, and n / T is another at each length"
+    }
     orders = True
 
     def __init__(self, dim: int, *, heads: int = 4, threshold: float = 0.5, bias: bool = True) -> None:
