@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "NemotronForCausalLM": SMALL | SIX,
     "CohereForCausalLM": SMALL | SIX | {"logit_scale": 0.3},
     "GPTNeoXForCausalLM": SMALL | {"hidden_size": 48} | SIX,
-    "PhiForCausalLM": SMALL | FOUR,
+    "PhiForCausalLM": SMALL | {"hidden_size": 48} | FOUR,
     "GPTJForCausalLM": OLD | {"rotary_dim": 4},
 }
 

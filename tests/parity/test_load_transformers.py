@@ -122,6 +122,11 @@ def test_what_is_not_built_is_declined_by_name(change: dict[str, Any], told: str
         ("GPTJ", {"activation_function": "relu"}, "activation_function='relu': only 'gelu_new' is built"),
         ("GPTNeoX", {"hidden_act": "relu"}, "hidden_act='relu': only 'gelu' is built"),
         ("Nemotron", {"hidden_act": "gelu"}, "hidden_act='gelu': only 'relu2' is built"),
+        (
+            "Phi",
+            {"hidden_size": 24, "num_attention_heads": 4},
+            "partial_rotary_factor: 3 of 6 features of a head would turn in pairs",
+        ),
         ("Phi", {"qk_layernorm": True}, "qk_layernorm=True: only False is built"),
         ("Phi3", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor=0.5: only 1.0 is built"),
         ("Qwen2", {"use_sliding_window": True}, "use_sliding_window=True: only False is built"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sequary.convert.declined import Declined
+
 
 def halves(weight: Tensor, width: int, *, turned: int, neighbours: bool) -> Tensor:
     """Rows [H · `width`, ...] of a query's or key's map, whose first `turned` features of a head turn, in our order.
@@ -21,5 +23,7 @@ def halves(weight: Tensor, width: int, *, turned: int, neighbours: bool) -> Tens
 
 def rates(base: float, width: int, *, turned: int) -> tuple[float, ...]:
     """Of the pairs of a head of `width` features: the `turned` ones, then 0 for those that stand still."""
+    if turned % 2 or width % 2:
+        raise Declined(f"partial_rotary_factor: {turned} of {width} features of a head would turn in pairs")
     moving = base ** (-torch.arange(turned // 2, dtype=torch.float64) / (turned // 2))
     return (*moving.tolist(), *(0.0 for _ in range((width - turned) // 2)))
