@@ -96,16 +96,18 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--threads", type=int, default=2)
     ask.add_argument("--rounds", type=int, default=9)
-    ask.add_argument("--profile", action="store_true", help="what our step in bfloat16 is spent on, instead")
+    ask.add_argument("--profile", action="store_true", help="what our steps are spent on, instead")
     asked = ask.parse_args()
     torch.set_num_threads(asked.threads)
     text = TextWindows(np.frombuffer(shared("shakespeare.txt").read_bytes(), np.uint8), context=CONTEXT)
     if asked.profile:
-        step, _ = ours(text, "bfloat16")
-        step()
-        with profile(activities=[ProfilerActivity.CPU]) as found:
+        for precision in PRECISIONS:
+            step, _ = ours(text, precision)
             step()
-        print(found.key_averages().table(sort_by="self_cpu_time_total", row_limit=25, max_name_column_width=45))
+            with profile(activities=[ProfilerActivity.CPU]) as found:
+                step()
+            print(precision)
+            print(found.key_averages().table(sort_by="self_cpu_time_total", row_limit=25, max_name_column_width=45))
         return
     arms = {("sequary gpt", p): ours(text, p) for p in PRECISIONS}
     arms |= {("GPT-2", p): gpt2(text, p, 0.0) for p in PRECISIONS}

@@ -1,6 +1,6 @@
 """Runs and records the laws and recorded cases of the systems given, or of all whose records are stale.
 
-    python -m sequary.cli.record [ID …] [--share K/N]
+    python -m sequary.cli.record [ID …]
 
 One process for all, since the start of one costs as much as the laws of a small system.
 """
@@ -43,11 +43,10 @@ def run(slug: str, section: str) -> int:
 def main() -> int:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("ids", nargs="*")
-    ask.add_argument("--share", default="1/1", help="K/N: the K-th of every N systems")
     asked = ask.parse_args()
-    first, every = (int(n) for n in asked.share.split("/"))
-    slugs = (asked.ids or sorted(files()))[first - 1 :: every]
-    failed = [s for slug in slugs for s in (sections if asked.ids else stale)(slug) if run(slug, s)]
+    failed = [
+        s for slug in asked.ids or sorted(files()) for s in (sections if asked.ids else stale)(slug) if run(slug, s)
+    ]
     return 1 if failed else 0
 
 

@@ -104,7 +104,7 @@ class Adapted:
         for number in range(self.steps[2]):
             batch = calibration[number % len(calibration)]
             chosen: list[Tensor] = []
-            hooks = [m.gate.register_forward_hook(lambda *args: chosen.append(args[2])) for m in modules]  # noqa: B023
+            hooks = [m.gate.register_forward_hook(lambda *args: chosen.append(args[2])) for m in modules]  # noqa: B023 - called here
             loss = objective(made, batch, rng).value
             for hook in hooks:
                 hook.remove()

@@ -78,19 +78,7 @@ def _loop(
     return torch.stack(outputs, 1), memory, momentum
 
 
-@torch.library.custom_op("sequary::omega", mutates_args=())
-def fused(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    gamma: Tensor,
-    rates: Tensor,
-    fresh: Tensor,
-    memory: Tensor,
-    momentum: Tensor,
-    rounds: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    return _loop(q, k, v, gamma, rates, fresh, memory, momentum, rounds)
+fused = torch.library.custom_op("sequary::omega", _loop, mutates_args=())
 
 
 def _fake(

@@ -77,6 +77,11 @@ class Delayed(Recurrent):
         self.register_buffer("spread", torch.full(shape, spread))
         self.bias = nn.Parameter(torch.zeros(dim)) if bias else None
         self.bump = bump.build(Place(dim))
+        self.place(longest * torch.rand(shape))
+
+    def place(self, drawn: Tensor) -> None:
+        """Keep `drawn`, uniform in 0 … `longest`, as `delay`."""
+        raise NotImplementedError
 
     def kernel(self) -> Tensor:
         """[D, I, K], the oldest lag first."""
@@ -107,36 +112,14 @@ class Delayed(Recurrent):
 
 
 class DelayedConv(Delayed):
-    """Delays are learnt, from a uniform draw in 0 … `longest` on."""
+    """Delays are learnt, from where they are drawn on."""
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        longest: int = 24,
-        count: int = 1,
-        inputs: int | None = None,
-        bias: bool = False,
-        bump: Part[Bump] = part(Gaussian),
-        spread: float = 0.0,
-    ) -> None:
-        super().__init__(dim, longest=longest, count=count, inputs=inputs, bias=bias, bump=bump, spread=spread)
-        self.delay = nn.Parameter(longest * torch.rand(self.weight.shape))
+    def place(self, drawn: Tensor) -> None:
+        self.delay = nn.Parameter(drawn)
 
 
 class FixedDelays(Delayed):
     """Delays stay as they are drawn."""
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        longest: int = 24,
-        count: int = 1,
-        inputs: int | None = None,
-        bias: bool = False,
-        bump: Part[Bump] = part(Gaussian),
-        spread: float = 0.0,
-    ) -> None:
-        super().__init__(dim, longest=longest, count=count, inputs=inputs, bias=bias, bump=bump, spread=spread)
-        self.register_buffer("delay", longest * torch.rand(self.weight.shape))
+    def place(self, drawn: Tensor) -> None:
+        self.register_buffer("delay", drawn)
