@@ -46,7 +46,7 @@ def judged(slug: str, claim: Claim, *, seeds: int, work: Path) -> dict[str, Any]
     """All trials, those found in `work` not run again, and the verdict. One thread."""
     torch.set_num_threads(1)
     path = work / f"{files()[slug].stem}.json"
-    key = results.fingerprint(files()[slug], Path(experiment(claim).__file__))
+    key = results.fingerprint(slug, "claim")
     done: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     if done.get("sources") != key or done.get("settings") != plain(claim):
         done = {"sources": key, "settings": plain(claim), "trials": {}}

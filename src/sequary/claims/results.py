@@ -66,39 +66,36 @@ def _imports(name: Name) -> tuple[Name, ...]:
 
 
 @functools.cache
-def _reached(root: Name) -> frozenset[Name]:
+def _reached(root: Name, without: frozenset[str]) -> frozenset[Name]:
     seen: set[Name] = set()
     waiting = [root]
     while waiting:
         name = waiting.pop()
-        if name not in seen:
+        if name not in seen and name[0] not in without:
             seen.add(name)
             waiting += _imports(name)
     return frozenset(seen)
 
 
-def _closure(roots: Iterable[Path]) -> list[Name]:
-    return sorted(frozenset[Name]().union(*(_reached(root.relative_to(PACKAGE).parts) for root in roots)))
+def closure(roots: Iterable[Path], without: frozenset[str] = frozenset()) -> list[Name]:
+    """The package's files of MATHEMATICS that `roots` reach by imports of such files, sorted; `without` those folders."""
+    return sorted(frozenset[Name]().union(*(_reached(root.relative_to(PACKAGE).parts, without) for root in roots)))
 
 
-def closure(*roots: Path) -> list[Path]:
-    """The package's files of MATHEMATICS that `roots` reach by imports of such files, themselves included, sorted."""
-    return [PACKAGE.joinpath(*name) for name in _closure(roots)]
+def fingerprint(slug: str, section: Section) -> str:
+    """A hash of the sources that a section depends on: the system's own, and the laws, its converter or its claim's experiment.
 
-
-def fingerprint(*roots: Path) -> str:
-    """A hash of the sources that `roots` reach: results recorded under another one are stale."""
-    lines = [f"{'/'.join(name)} {_source(name)[1]}" for name in _closure(roots)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _roots(slug: str, section: Section) -> tuple[Path, ...]:
-    """The files whose closure a section depends on: the system's own, its converter for parity, its experiment for a claim."""
+    A claim does not depend on ops: the laws hold every form of an op to one reference, so a faster form leaves verdicts as they were,
+    and a wrong one is for the laws to find.
+    """
     own = files()[slug]
     experiment = EXPERIMENT.search(own.read_text(encoding="utf-8"))
     template = "" if experiment is None else experiment[1].replace("-", "_")
     extra = {"parity": f"convert/{own.stem}.py", "claim": f"claims/{template}.py", "laws": "laws/run.py"}[section]
-    return tuple(p for p in (own, PACKAGE / extra) if p.is_file())
+    roots = [p for p in (own, PACKAGE / extra) if p.is_file()]
+    names = closure(roots, frozenset({"ops"}) if section == "claim" else frozenset())
+    lines = [f"{'/'.join(name)} {_source(name)[1]}" for name in names]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def read(slug: str) -> Results:
@@ -108,7 +105,7 @@ def read(slug: str) -> Results:
         return Results()
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     sections: tuple[Section, ...] = ("laws", "parity", "claim")
-    stale = [s for s in sections if s in table and table[s]["sources"] != fingerprint(*_roots(slug, s))]
+    stale = [s for s in sections if s in table and table[s]["sources"] != fingerprint(slug, s)]
     found = {s: table[s]["found"] for s in sections if s in table}
     return Results(**found, stale=tuple(stale))
 
@@ -119,6 +116,6 @@ def record(slug: str, section: Section, found: Any) -> Path:
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     today = dt.datetime.now(dt.UTC).date().isoformat()
     about = {"date": today, "machine": f"{platform.machine()}, Python {platform.python_version()}"}
-    table[section] = {"found": found, "sources": fingerprint(*_roots(slug, section)), **about}
+    table[section] = {"found": found, "sources": fingerprint(slug, section), **about}
     write_atomic(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
     return path
