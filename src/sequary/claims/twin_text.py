@@ -1,8 +1,8 @@
 """Template: a language model says a text in fewer bits than its twin with another block at equal parameters, steps and tuning.
 
-Bits per byte of Shakespeare. System: the recipe; baseline: the variant that `against` names. Settings: those of claims/text.py, and
-`beside`: further variants, whose bits are noted by their names. `apart`: by what share the sizes of system and baseline may differ
-(0.02 unless given). The floor is the unigram model.
+Bits per byte of Shakespeare. System: the recipe; baseline: the variant or system that `against` names. Settings: those of
+claims/text.py; `baseline`: overrides that level its size; `beside`: further variants, whose bits are noted by their names. `apart`: by
+what share the sizes of system and baseline may differ (0.02 unless given). The floor is the unigram model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def arms(slug: str, claim: Claim) -> dict[str, Recipe]:
     for arm, name in names.items():
         recipe = load(name).recipe
         assert recipe is not None
-        found[arm] = recipe
+        found[arm] = recipe.but(**claim.settings.get(arm, {}))
     system, baseline = (size(found[arm].but(**claim.settings["train"])) for arm in ("system", "baseline"))
     if abs(system - baseline) > claim.settings.get("apart", 0.02) * baseline:
         raise ValueError(

@@ -35,7 +35,7 @@ RECIPE = language_model(dim=128, depth=4, blocks=(block(part(PolarAttention, hea
 VARIANTS = {"complexformer-rotary": RECIPE.but(model__backbone__blocks=(block(part(CausalAttention, heads=4)),))}
 CLAIM = Claim(
     "phases that each head scales by itself tell more than the same rotary angles for all heads",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="complexformer-rotary",
     metric="bits",
     margin=0.005,

@@ -29,7 +29,7 @@ block = part(PreNorm, parts=(part(CausalRelativeKernelAttention, heads=4), part(
 RECIPE = language_model(dim=64, depth=2, blocks=(block,))
 CLAIM = Claim(
     "a bias by distance tells a text in fewer bits than the same kernel attention with one bias for all distances",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="kernel-attention-rpe",
     metric="bits_per_byte",
     margin=0.05,

@@ -48,7 +48,7 @@ RECIPE = _model(part(SkippedAverage))
 VARIANTS = {"mega-no-average": _model(part(Identity))}
 CLAIM = Claim(
     "moving averages before queries and keys save bits over the same block without them, its feed-forward as much wider",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="mega-no-average",
     metric="bits",
     margin=0.02,

@@ -39,7 +39,7 @@ RECIPE = language_model(dim=128, depth=4, blocks=(first, dot, dot, dot))
 VARIANTS = {"neural-attention-dot": RECIPE.but(model__backbone__blocks=(plain, dot, dot, dot))}
 CLAIM = Claim(
     "scores of a network in the first layer tell more than dot products there",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="neural-attention-dot",
     metric="bits",
     margin=0.005,

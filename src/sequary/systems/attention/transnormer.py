@@ -31,7 +31,7 @@ far = part(PreNorm, parts=(part(CausalNormAttention, heads=4), part(SwiGLU)))
 RECIPE = language_model(dim=128, depth=4, blocks=(near, near, far, far))
 CLAIM = Claim(
     "attention in blocks first and norms in place of denominators tell a text in fewer bits than kernel attention, at equal size",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="linear-transformer",
     metric="bits_per_byte",
     margin=0.02,

@@ -42,13 +42,14 @@ VARIANTS = {
 }
 CLAIM = Claim(
     "kernels that the token sets tell more than as long kernels that are the same for all tokens",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="dynamic-conv-light",
     metric="bits",
     margin=0.005,
     settings={
         "context": 128,
         "judged": 50_000,
+        "baseline": {f"model__backbone__blocks__{i}__parts__1__ratio": 4.43 for i in range(4)},
         "seeds": 3,
         "train": {"stages__0__train__steps": 500, "stages__0__train__batch": 8},
         "grid": {"stages__0__train__lr": (3e-3,)},

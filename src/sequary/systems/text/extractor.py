@@ -38,13 +38,14 @@ VARIANTS = {
 }
 CLAIM = Claim(
     "a matrix for each lag, times what the token asks for, says a text in fewer bits than attention of as many parameters",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="gpt",
     metric="bits",
     margin=0.005,
     settings={
         "context": 128,
         "judged": 50_000,
+        "apart": 0.04,
         "seeds": 3,
         "train": {"stages__0__train__steps": 500, "stages__0__train__batch": 8},
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},

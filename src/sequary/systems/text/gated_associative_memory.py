@@ -30,7 +30,7 @@ SIZES = {"paper": {"dim": 512}}
 CLAIM = Claim(
     "without attention, and with only depth · (taps − 1) + 1 tokens in sight, it says a text in no more bits than a transformer of as many "
     "parameters",
-    experiment="bits_per_byte",
+    experiment="twin_text",
     against="gpt",
     metric="bits",
     settings={
