@@ -35,7 +35,7 @@ def kept(test: float) -> dict[str, Any]:
 
 
 def test_the_rate_is_chosen_by_the_first_seed_and_the_rest_is_not_run_again() -> None:
-    found = {task: {"a": kept(0.9)} for task in TASKS}
+    found = {task: {"a": kept(0.9)} for task in quality.TASKS}
     assert list(quality.first(found, ["a"])) == []
     assert list(quality.later(found, ["a"])) == []
     del found["copying"]["a"]["runs"][quality.key(1e-2, 2)]

@@ -1,4 +1,4 @@
-"""What layers learn at an equal budget: recall and selective copying by each causal one, in one host, at one size.
+"""What layers learn at an equal budget, in one host, at one size: the tasks of bench/tasks.py.
 
 The host: `DEPTH` blocks of a short convolution, the layer and a feed-forward, whose width levels the parameters to those of softmax
 attention's host within `APART`. Each learns as many rows as the others, its learning rate chosen among `RATES` on held-out rows by the
@@ -7,10 +7,8 @@ first seed; three seeds are tested. Runs are processes of one thread, side by si
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -20,11 +18,11 @@ from typing import Any
 import torch
 
 from sequary.bench.layers import Layer, layers
+from sequary.bench.tasks import TASKS, Task
 from sequary.blocks.prenorm import PreNorm
 from sequary.builders import language_model
-from sequary.claims.copying import scattered
-from sequary.claims.recall import told
-from sequary.claims.symbols import Rows, accuracy, trained
+from sequary.claims.forecast_gain import DataMissing, shared
+from sequary.claims.symbols import trained
 from sequary.compare.footprint import parameters
 from sequary.core.files import write_atomic
 from sequary.core.part import part
@@ -40,23 +38,6 @@ DIM, DEPTH, HIDDEN = 64, 2, 168
 APART = 0.05
 STEP = 8
 """Widths of feed-forwards that are tried."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Task:
-    """Rows of symbols, what is asked of them, and the budget that each layer has."""
-
-    make: Callable[[int, int, str], Rows]
-    """(count, seed, purpose)."""
-    vocab: int
-    steps: int = 1000
-    batch: int = 64
-
-
-TASKS = {
-    "recall": Task(lambda n, seed, why: told(n, seed, why, pairs=8, length=48, keys=32, values=16), 49),
-    "copying": Task(lambda n, seed, why: scattered(n, seed, why, tokens=6, length=42, symbols=8), 10),
-}
 
 
 def host(layer: Layer, hidden: int) -> Recipe:
@@ -80,7 +61,7 @@ def level(layer: Layer, vocab: int) -> Recipe | None:
 
 
 def learnt(name: str, task: str, rate: float, seed: int) -> dict[str, float]:
-    """Accuracy on held-out rows and on test rows, after one run."""
+    """Scores on held-out rows and on test rows, after one run."""
     torch.set_num_threads(1)
     of, (layer,) = TASKS[task], layers([name])
     recipe = level(layer, of.vocab)
@@ -89,7 +70,7 @@ def learnt(name: str, task: str, rate: float, seed: int) -> dict[str, float]:
         **{f"stages__0__train__{n}": v for n, v in (("lr", rate), ("steps", of.steps), ("batch", of.batch))}
     )
     model = trained(recipe, of.make(of.steps * of.batch, seed, "train"), vocab=of.vocab, seed=seed)
-    return {part: accuracy(model, of.make(1000, seed, part)) for part in ("choose", "test")}
+    return {part: of.score(model, of.make(1000, seed, part)) for part in ("choose", "test")}
 
 
 def facts(layer: Layer, task: str) -> dict[str, float] | None:
@@ -98,7 +79,7 @@ def facts(layer: Layer, task: str) -> dict[str, float] | None:
     recipe = level(layer, of.vocab)
     if recipe is None:
         return None
-    model, rows = recipe.bind({"vocab": of.vocab}).build(), of.make(1, 0, "work")
+    model, rows = recipe.bind({"vocab": of.vocab}).build(), of.make(1, 0, "test")
     with Work() as work:
         model.head(model(rows.batch(torch.zeros(1, dtype=torch.long))).hidden).sum().backward()
     return {"params": size(recipe, of.vocab), "work": work.total}
@@ -119,9 +100,10 @@ def run(names: Sequence[str] | None, folder: Path, workers: int, tell: Callable[
     file = folder / FILE
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     entrants = causal(names)
-    for layer, task in itertools.product(entrants, TASKS):
-        kept = found.setdefault(task, {}).setdefault(layer.id, {"runs": {}})
-        kept.setdefault("facts", facts(layer, task))
+    for layer, task in itertools.product(entrants, possible(tell)):
+        if enters(layer.id, task):
+            kept = found.setdefault(task, {}).setdefault(layer.id, {"runs": {}})
+            kept.setdefault("facts", facts(layer, task))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for stage in (first, later):
             jobs = {pool.submit(learnt, *job): job for job in stage(found, [layer.id for layer in entrants])}
@@ -133,6 +115,24 @@ def run(names: Sequence[str] | None, folder: Path, workers: int, tell: Callable[
     return found
 
 
+def possible(tell: Callable[[str], None]) -> list[str]:
+    """The tasks whose data are there; the others are named."""
+    found = list[str]()
+    for name, task in TASKS.items():
+        try:
+            if task.needs:
+                shared(task.needs)
+            found.append(name)
+        except DataMissing as reason:
+            tell(f"{name} is left out: {reason}")
+    return found
+
+
+def enters(name: str, task: str) -> bool:
+    few = TASKS[task].entrants
+    return few is None or name in few
+
+
 def key(rate: float, seed: int) -> str:
     return f"{rate} {seed}"
 
@@ -140,16 +140,20 @@ def key(rate: float, seed: int) -> str:
 def first(found: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str, float, int]]:
     """The first seed at every rate."""
     for task, name, rate in itertools.product(TASKS, names, RATES):
-        kept = found[task][name]
-        if kept["facts"] is not None and key(rate, SEEDS[0]) not in kept["runs"]:
+        kept = found.get(task, {}).get(name)
+        if kept is not None and kept["facts"] is not None and key(rate, SEEDS[0]) not in kept["runs"]:
             yield name, task, rate, SEEDS[0]
 
 
 def later(found: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str, float, int]]:
     """The other seeds at the rate that is best on held-out rows."""
     for task, name, seed in itertools.product(TASKS, names, SEEDS[1:]):
-        kept = found[task][name]
-        if kept["facts"] is not None and key(rate := chosen(kept["runs"]), seed) not in kept["runs"]:
+        kept = found.get(task, {}).get(name)
+        if (
+            kept is not None
+            and kept["facts"] is not None
+            and key(rate := chosen(kept["runs"]), seed) not in kept["runs"]
+        ):
             yield name, task, rate, seed
 
 
@@ -168,18 +172,21 @@ def complete(kept: dict[str, Any] | None) -> bool:
 
 
 def table(found: dict[str, Any], names: Sequence[str]) -> list[str]:
-    """Markdown: accuracy on test rows, mean and spread over seeds."""
+    """Markdown: scores on test rows, mean and spread over seeds."""
     lines = [f"| layer | {' | '.join(TASKS)} | parameters | work a row, millions |", "|---" * (len(TASKS) + 3) + "|"]
     for name in names:
-        cells = [cell(found[task][name]) for task in TASKS]
+        cells = [cell(TASKS[task], found.get(task, {}).get(name)) for task in TASKS]
         known = found["recall"][name]["facts"] or {"params": 0, "work": 0}
         lines.append(f"| {name} | {' | '.join(cells)} | {known['params'] / 1e3:.0f} k | {known['work'] / 1e6:.0f} |")
     return lines
 
 
-def cell(kept: dict[str, Any]) -> str:
+def cell(task: Task, kept: dict[str, Any] | None) -> str:
+    """Nothing while runs are missing."""
+    if not complete(kept):
+        return ""
+    assert kept is not None
     if kept["facts"] is None:
         return "larger than the budget"
     rate = chosen(kept["runs"])
-    tests = [kept["runs"][key(rate, seed)]["test"] for seed in SEEDS]
-    return f"{100 * statistics.mean(tests):.1f} ± {100 * statistics.stdev(tests):.1f} %"
+    return task.said([kept["runs"][key(rate, seed)]["test"] for seed in SEEDS])
