@@ -15,6 +15,7 @@ from sequary.mixers.linear.gla import GatedLinearAttention
 from sequary.mixers.spectral.causal_fourier import CausalFourier
 from sequary.mixers.ssm.mamba import Mamba
 from sequary.ops.causal_conv import causal_conv, starts, toeplitz_conv
+from sequary.ops.forms import form
 
 MIXERS: tuple[Part[Recurrent], ...] = (
     part(ShortConv),
@@ -36,6 +37,31 @@ def test_convolution_by_hand() -> None:
     expected = torch.stack([bias + sum(weight[:, j] * seen[:, t + j] for j in range(4)) for t in range(9)], 1)
     torch.testing.assert_close(y, expected)
     assert torch.equal(after, x[:, -3:])
+
+
+@pytest.mark.parametrize("taps", [1, 4])
+@pytest.mark.parametrize("length", [1, 9, 130, 300])
+@pytest.mark.parametrize("masked", [False, True])
+def test_passes_are_the_convolution_and_its_slopes(taps: int, length: int, masked: bool) -> None:
+    mask = torch.rand(2, length, generator=torch.Generator().manual_seed(1)) < 0.7 if masked else None
+    found = list[list[Tensor]]()
+    for name in ("reference", "passes"):
+        leaves = [
+            x.requires_grad_() for x in (normal(2, length, 3), normal(3, taps), normal(2, taps - 1, 3), normal(3))
+        ]
+        x, weight, past, bias = leaves
+        with form(name):
+            y, after = causal_conv(x, weight, past, bias_D=bias, mask_BT=mask)
+        y = y if mask is None else y[mask]
+        found.append([y, after, *torch.autograd.grad((y * y.detach().cos()).sum(), leaves, allow_unused=True)])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_passes_are_an_operator_that_torch_can_trace() -> None:
+    line, weight, bias = (x.requires_grad_() for x in (normal(2, 12, 3), normal(3, 4), normal(3)))
+    for given in (bias, None):
+        torch.library.opcheck(torch.ops.sequary.causal_conv.default, (line, weight, given))
 
 
 @pytest.mark.parametrize("masked", [False, True])

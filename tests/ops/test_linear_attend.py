@@ -11,6 +11,7 @@ from torch import Tensor
 from sequary.ops.forms import form
 from sequary.ops.linear_attend import linear_attend
 from sequary.ops.linear_attend_chunked import chunked
+from sequary.ops.linear_attend_headwise import headwise
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]
 WIDTHS = (0, 1, 5)
@@ -58,6 +59,43 @@ def test_chunked_equals_the_loop(length: int, gates: int) -> None:
     for fast, slow in zip(results(args, "chunked"), results(args, "reference"), strict=True):
         assert fast.shape == slow.shape
         assert closeness(fast, slow) < 1e-12
+
+
+@pytest.mark.parametrize("gates", WIDTHS)
+@pytest.mark.parametrize("length", [1, 9, 130])
+def test_heads_of_a_group_share_queries_and_keys(length: int, gates: int) -> None:
+    """As if each head had its own copy of them, in either form."""
+    q, k, v, g, S = inputs(length, gates=gates)
+    q, k = q[:, :, :1], k[:, :, :1]
+    copies = q.expand(-1, -1, 3, -1), k.expand(-1, -1, 3, -1)
+    for name in ("chunked", "reference"):
+        found, expected = results((q, k, v, g, S), name), results((*copies, v, g, S), name)
+        for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+            summed = b.sum(2, keepdim=True) if i in (2, 3) else b  # gradients of q and k: over their copies
+            assert closeness(a, summed) < 1e-12
+
+
+def test_heads_that_no_group_divides_are_refused() -> None:
+    q, k, v, g, S = inputs(3)
+    with pytest.raises(ValueError, match="2 heads of q and k do not divide the 3 of v"):
+        linear_attend(q[:, :, :2], k[:, :, :2], v, g, S)
+
+
+@pytest.mark.parametrize("gates", WIDTHS)
+def test_what_the_loss_leaves_out_has_no_gradient(gates: int) -> None:
+    """The output alone, or the last state alone."""
+    for which in (0, 1):
+        found, expected = list[Tensor](), list[Tensor]()
+        for name, into in (("chunked", found), ("reference", expected)):
+            leaves = [x.clone().requires_grad_() for x in inputs(70, gates=gates) if x is not None]
+            q, k, v, *g, S = leaves
+            with form(name):
+                loss = linear_attend(q, k, v, g[0] if g else None, S)[which].sum()
+            into += [
+                torch.zeros_like(x) if d is None else d
+                for x, d in zip(leaves, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True)
+            ]
+        assert max(closeness(a, b) for a, b in zip(found, expected, strict=True)) < 1e-12
 
 
 @pytest.mark.parametrize("gates", WIDTHS[1:])
@@ -125,7 +163,8 @@ def test_reference_has_second_derivatives() -> None:
 @pytest.mark.parametrize("length", [5, 65, 129])
 def test_operator_is_well_formed(length: int, gates: int) -> None:
     args = inputs(length, gates=gates)
-    torch.library.opcheck(chunked, tuple(x if x is None else x.requires_grad_() for x in args))
+    op = headwise if gates == 1 else chunked
+    torch.library.opcheck(op, tuple(x if x is None else x.requires_grad_() for x in args))
 
 
 class Decay(torch.nn.Module):

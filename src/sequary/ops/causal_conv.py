@@ -7,10 +7,17 @@ what follows is a plain convolution; `starts` says where a packed row's next seg
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sequary.ops.forms import chosen
+from sequary.ops.operator import complete
+
+BLOCK = 128
+"""Tokens whose taps are one after the other: what they read and write stays in a core's cache."""
 
 
 def starts(segments_BT: Tensor | None, mask_BT: Tensor | None, last_B: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -78,10 +85,14 @@ def causal_conv(
 ) -> tuple[Tensor, Tensor]:
     """(y_t = bias + sum over j < K of weight[:, K-1-j] x_{t-j}, each channel apart; the last K - 1 inputs).
 
-    `past` [B, K - 1, D] holds the inputs before the first token, zeros at the start of a sequence.
+    `past` [B, K - 1, D] holds the inputs before the first token, zeros at the start of a sequence. Forms: "reference", and "passes"
+    (one over the line for each tap, the default where gradients are asked for on a CPU and no row holds several segments).
     """
     line = Line.up(x_BTD, past_BKD, mask_BT, starts_BT)
     before, length = past_BKD.shape[1], x_BTD.shape[1]
+    fits = line.runs is None and x_BTD.device.type == "cpu" and x_BTD.dtype == weight_DK.dtype
+    if fits and chosen("passes" if torch.is_grad_enabled() else "reference") == "passes":
+        return line.put_back(_passes(line.tokens, weight_DK, bias_D)), line.past()
     y_BTD = torch.zeros_like(x_BTD) if bias_D is None else bias_D.expand_as(x_BTD)
     for tap in range(before + 1):
         weight = weight_DK[:, tap]
@@ -90,6 +101,59 @@ def causal_conv(
             weight = weight * same[..., None]
         y_BTD = y_BTD + line.tokens[:, tap : tap + length] * weight
     return line.put_back(y_BTD), line.past()
+
+
+@torch.library.custom_op("sequary::causal_conv", mutates_args=())
+def _passes(tokens: Tensor, weight_DK: Tensor, bias_D: Tensor | None) -> Tensor:
+    """[B, T, D] of a line [B, K - 1 + T, D] of one segment."""
+    taps = weight_DK.shape[1]
+    y = _fake(tokens, weight_DK, bias_D)
+    weights = weight_DK.mT.contiguous()
+    for start in range(0, y.shape[1], BLOCK):
+        here = y[:, start : start + BLOCK]
+        torch.mul(tokens[:, start : start + here.shape[1]], weights[0], out=here)
+        for tap in range(1, taps):
+            here.addcmul_(tokens[:, start + tap : start + tap + here.shape[1]], weights[tap])
+        if bias_D is not None:
+            here += bias_D
+    return y
+
+
+@torch.library.custom_op("sequary::causal_conv_backward", mutates_args=())
+def _backward(dy: Tensor, tokens: Tensor, weight_DK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of the line, the weights and the bias."""
+    taps, weights = weight_DK.shape[1], weight_DK.mT.contiguous()
+    dtokens, dweights, dbias = torch.zeros_like(tokens), torch.zeros_like(weights), torch.zeros_like(weights[0])
+    for start in range(0, dy.shape[1], BLOCK):
+        here = dy[:, start : start + BLOCK]
+        for tap in range(taps):
+            seen = slice(start + tap, start + tap + here.shape[1])
+            dtokens[:, seen].addcmul_(here, weights[tap])
+            dweights[tap] += (here * tokens[:, seen]).sum((0, 1))
+        dbias += here.sum((0, 1))
+    return dtokens, dweights.mT.contiguous(), dbias
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+    ctx.biased = inputs[2] is not None
+
+
+def _gradients(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    dtokens, dweight, dbias = _backward(dy.contiguous(), *ctx.saved_tensors)
+    return dtokens, dweight, dbias if ctx.biased else None
+
+
+def _fake(tokens: Tensor, weight_DK: Tensor, bias_D: Tensor | None) -> Tensor:
+    return tokens.new_empty(tokens.shape[0], tokens.shape[1] - weight_DK.shape[1] + 1, tokens.shape[2])
+
+
+def _fake_backward(dy: Tensor, tokens: Tensor, weight_DK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return tokens.new_empty(tokens.shape), weight_DK.new_empty(weight_DK.shape), dy.new_empty(dy.shape[-1:])
+
+
+complete(_passes, fake=_fake, save=_save, gradients=_gradients)
+complete(_backward, fake=_fake_backward)
 
 
 def toeplitz_conv(

@@ -28,8 +28,9 @@ def join(x: Tensor, like_BTHK: Tensor) -> Tensor:
     return x.transpose(1, 2).contiguous()
 
 
-def groups(chunks: int) -> list[slice]:
-    return [slice(n, min(n + GROUP, chunks)) for n in range(0, chunks, GROUP)]
+def groups(chunks: int, size: int = GROUP) -> list[slice]:
+    size = max(size, 1)
+    return [slice(n, min(n + size, chunks)) for n in range(0, chunks, size)]
 
 
 def starts_of(length: int, largest: int) -> int:

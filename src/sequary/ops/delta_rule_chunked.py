@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sequary.ops.chunks import chunk_size, cut, groups, join, starts_of
 from sequary.ops.decays import Decay, decay_of, rate_gradient
-from sequary.ops.operator import complete
+from sequary.ops.operator import asked, complete
 
 CHUNK = 64
 
@@ -139,11 +139,13 @@ def _save(
     ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor], output: tuple[Tensor, ...]
 ) -> None:
     ctx.save_for_backward(*inputs[:5], output[2])
+    ctx.set_materialize_grads(False)
 
 
-def _gradients(ctx: Any, do: Tensor, dS: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _gradients(ctx: Any, do: Tensor | None, dS: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
     q, k, v, e, g, begins = ctx.saved_tensors
-    dq, dk, dv, de, dg, first = _backward(do.contiguous(), dS.contiguous(), q, k, v, e, g, begins)
+    state = asked(dS, v, v.shape[0], v.shape[2], k.shape[3], v.shape[3])
+    dq, dk, dv, de, dg, first = _backward(asked(do, v), state, q, k, v, e, g, begins)
     return dq, dk, dv, de, None if g is None else dg, first
 
 

@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from sequary.ops.operator import complete
+from sequary.ops.operator import asked, complete
 
 CHUNK = 32
 
@@ -151,10 +151,13 @@ def _fake_backward(
 def _save(ctx: Any, inputs: tuple[Tensor | None, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     u, dt, a, b, c, _, keep = inputs
     ctx.save_for_backward(u, dt, a, b, c, output[2], keep)
+    ctx.set_materialize_grads(False)
+    ctx.state = output[1].shape
 
 
-def _gradients(ctx: Any, dy: Tensor, dh: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    return (*_chunked_backward(dy.contiguous(), dh.contiguous(), *ctx.saved_tensors), None)
+def _gradients(ctx: Any, dy: Tensor | None, dh: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    u, *others = ctx.saved_tensors
+    return (*_chunked_backward(asked(dy, u), asked(dh, u, *ctx.state), u, *others), None)
 
 
 complete(chunked, fake=_fake, save=_save, gradients=_gradients)

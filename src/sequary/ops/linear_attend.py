@@ -6,7 +6,10 @@
 Without g nothing is forgotten (Katharopoulos et al., 2006.16236); g of width 1 is a rate a head (retention, Mamba-2); of width K, a
 rate for each key entry (Yang et al., Gated Linear Attention Transformers, 2312.06635, sections 4.1 and 4.2).
 
-Two forms: `reference`, a plain loop (any derivative), and `chunked` (linear_attend_chunked.py), exact for any gate.
+Queries and keys may serve groups of heads: q and k [B, T, G, K] beside v [B, T, G·r, V], as in Mamba-2.
+
+Two forms: `reference`, a plain loop (any derivative), and `chunked` (linear_attend_chunked.py; at one rate a head
+linear_attend_headwise.py), exact for any gate.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from torch import Tensor
 
 from sequary.ops.forms import chosen
 from sequary.ops.linear_attend_chunked import chunked
+from sequary.ops.linear_attend_headwise import headwise
 
 
 def linear_attend(
@@ -27,11 +31,18 @@ def linear_attend(
     """
     if g_BTHK is not None and g_BTHK.shape[-1] not in (1, k_BTHK.shape[-1]):
         raise ValueError(f"g has {g_BTHK.shape[-1]} rates a head; one, or one for each of {k_BTHK.shape[-1]} keys")
-    if chosen("chunked") == "reference":
+    heads, shared = v_BTHV.shape[2], q_BTHK.shape[2]
+    if heads % shared:
+        raise ValueError(f"{shared} heads of q and k do not divide the {heads} of v")
+    plain, by_head = chosen("chunked") == "reference", g_BTHK is not None and g_BTHK.shape[-1] == 1
+    if heads > shared and (plain or not by_head):
+        q_BTHK, k_BTHK = (x.repeat_interleave(heads // shared, 2) for x in (q_BTHK, k_BTHK))
+    if plain:
         return _reference(q_BTHK, k_BTHK, v_BTHV, g_BTHK, S_BHKV)
     wide = torch.float64 if v_BTHV.dtype == torch.float64 else torch.float32
     q, k, v, S = (x.to(wide) for x in (q_BTHK, k_BTHK, v_BTHV, S_BHKV))
-    o_BTHV, last_BHKV, _ = chunked(q, k, v, None if g_BTHK is None else g_BTHK.to(wide), S)
+    g = None if g_BTHK is None else g_BTHK.to(wide)
+    o_BTHV, last_BHKV, _ = headwise(q, k, v, g, S) if g is not None and by_head else chunked(q, k, v, g, S)
     return o_BTHV.to(v_BTHV.dtype), last_BHKV.to(S_BHKV.dtype)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sequary.ops.chunks import chunk_size, cut, groups, join, starts_of, states
 from sequary.ops.decays import decay_of, rate_gradient
-from sequary.ops.operator import complete
+from sequary.ops.operator import asked, complete
 
 
 def _largest(g: Tensor | None) -> int:
@@ -92,11 +92,13 @@ def _fake_backward(
 
 def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor], output: tuple[Tensor, ...]) -> None:
     ctx.save_for_backward(*inputs[:4], output[2])
+    ctx.set_materialize_grads(False)
 
 
-def _gradients(ctx: Any, do: Tensor, dS: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _gradients(ctx: Any, do: Tensor | None, dS: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
     q, k, v, g, begins = ctx.saved_tensors
-    dq, dk, dv, dg, first = _backward(do.contiguous(), dS.contiguous(), q, k, v, g, begins)
+    state = asked(dS, v, v.shape[0], v.shape[2], k.shape[3], v.shape[3])
+    dq, dk, dv, dg, first = _backward(asked(do, v), state, q, k, v, g, begins)
     return dq, dk, dv, None if g is None else dg, first
 
 

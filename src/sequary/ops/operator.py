@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 
 def complete(
     op: Any,
@@ -17,3 +19,11 @@ def complete(
     op.register_fake(fake)
     if gradients is not None:
         op.register_autograd(gradients, setup_context=save)
+
+
+def asked(gradient: Tensor | None, like: Tensor, *shape: int) -> Tensor:
+    """A gradient that reached a derivative by hand: zeros of `shape`, or as `like`, where nothing depends on that output.
+
+    For operators that return more than most callers use, and so set `ctx.set_materialize_grads(False)`.
+    """
+    return like.new_zeros(shape or like.shape) if gradient is None else gradient.contiguous()

@@ -11,7 +11,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 
 from sequary.core.contracts import Recurrent
@@ -89,7 +89,7 @@ class Mamba2(Recurrent):
         xBC, conv = self.conv.step(xBC, state.conv, ctx)
         x, *selected = self.act(xBC).split(self.split, -1)
         x = rearrange(x, "B t (H V) -> B t H V", H=self.heads)
-        B, C = (repeat(s, "B t (G N) -> B t (G h) N", G=self.groups, h=self.heads // self.groups) for s in selected)
+        B, C = (rearrange(s, "B t (G N) -> B t G N", G=self.groups) for s in selected)
         dt_BtH1 = F.softplus(dt + self.dt_bias)[..., None]
         begins, segment = starts(ctx.segments, ctx.mask, state.segment)
         if ctx.mask is not None:  # a step of no time: padding passes the state on

@@ -1,0 +1,154 @@
+"""The chunked form of `linear_attend` at one rate a head, as an operator with a backward written by hand.
+
+State-space duality (Dao and Gu, arXiv 2405.21060, section 6): a rate scales what a head reads and writes as a whole, so it acts on values
+and outputs, and r heads that share queries and keys, as a group of Mamba-2 does, share their products. With G, since = exp(G) and
+until = exp(G_C − G) of each head inside a chunk of C tokens, and ⊙ over the heads of one group side by side:
+
+    o = (q kᵀ ⊙ between) v + since ⊙ (q S),      S' = keep ⊙ S + kᵀ (until ⊙ v)
+
+The gradient of the gates needs no pass of its own: o_i is in proportion to exp(G_i), what v_j writes to exp(−G_j), and S' to exp(G_C), so
+dG_i = o_i · do_i − v_i · dv_i, and the last one also gets S' · dS'; g_i is in every G from i to the chunk's end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sequary.ops.chunks import chunk_size, cut, groups, join, starts_of, states
+from sequary.ops.decays import SHUT
+from sequary.ops.operator import asked, complete
+
+CHUNK = 64
+HELD = 64
+"""Chunks of single heads whose temporary tensors, [C, C] each, are held together."""
+
+
+class Rates:
+    """Of log gates g [N, B·G, C, r]: since, until [N, B·G, C, r, 1], keep [N, B·G, 1, r, 1], between [N, B·G, r, C, C]."""
+
+    def __init__(self, g: Tensor) -> None:
+        G = g.double().clamp(min=SHUT).cumsum(-2)
+        self.since = G.exp().to(g.dtype)[..., None]
+        self.until = (G[..., -1:, :] - G).exp().to(g.dtype)[..., None]
+        self.keep = self.since[:, :, -1:]
+        later = G.mT
+        self.between = (later[..., :, None] - later[..., None, :]).to(g.dtype).exp_().tril_()
+
+
+def together(x_BTHV: Tensor, groups: int) -> Tensor:
+    """[B, T, G, r·V]: the heads of a group side by side."""
+    return x_BTHV.reshape(*x_BTHV.shape[:2], groups, -1)
+
+
+def by_head(x: Tensor, heads: int) -> Tensor:
+    """[..., C, r·V] -> [..., r, C, V]."""
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def times(x: Tensor, scale: Tensor) -> Tensor:
+    """[..., C, r·V] with each head scaled."""
+    return (x.unflatten(-1, (scale.shape[-2], -1)) * scale).flatten(-2)
+
+
+@torch.library.custom_op("sequary::linear_attend_headwise", mutates_args=())
+def headwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k [B, T, G, K], v [B, T, G·r, V], g [B, T, G·r, 1], S [B, G·r, K, V] -> (o, last state, states [N + 1, B·G, K, r·V] at the
+    chunks' starts and after the last)."""
+    shared, size, like = q.shape[2], chunk_size(q.shape[1], CHUNK), together(v, q.shape[2])
+    heads = v.shape[2] // shared
+    q, k, v, rates = (cut(x, size) for x in (q, k, like, together(g, shared)))
+    out, begins = torch.empty_like(v), S.new_empty(len(v) + 1, v.shape[1], q.shape[-1], v.shape[-1])
+    begins[0] = inward(S, shared)
+    for now in groups(len(v), HELD // (v.shape[1] * heads)):
+        rate, passed = Rates(rates[now]), begins[now.start : now.stop + 1].unflatten(-1, (heads, -1))
+        states(passed, (k[now].mT @ times(v[now], rate.until)).unflatten(-1, (heads, -1)), rate.keep)
+        out[now] = times(q[now] @ begins[now], rate.since)
+        pairs = (q[now] @ k[now].mT)[:, :, None] * rate.between
+        by_head(out[now], heads).add_(pairs @ by_head(v[now], heads))
+    return join(out, like).view(*like.shape[:2], shared * heads, -1), outward(begins[-1], S), begins
+
+
+def inward(S_BHKV: Tensor, shared: int) -> Tensor:
+    """[B·G, K, r·V]: states of one group's heads side by side."""
+    return S_BHKV.unflatten(1, (shared, -1)).transpose(2, 3).flatten(-2).flatten(0, 1)
+
+
+def outward(S: Tensor, like_BHKV: Tensor) -> Tensor:
+    """Back to [B, G·r, K, V], in memory of its own."""
+    found = S.view(*S.shape[:2], -1, like_BHKV.shape[-1]).transpose(1, 2)
+    return torch.empty_like(like_BHKV).copy_(found.reshape(like_BHKV.shape))
+
+
+def _fake(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    width = v.shape[2] * v.shape[3] // q.shape[2]
+    begins = S.new_empty(starts_of(q.shape[1], CHUNK), q.shape[0] * q.shape[2], q.shape[3], width)
+    return v.new_empty(v.shape), S.new_empty(S.shape), begins
+
+
+@torch.library.custom_op("sequary::linear_attend_headwise_backward", mutates_args=())
+def _backward(
+    do: Tensor, dS: Tensor, q: Tensor, k: Tensor, v: Tensor, g: Tensor, o: Tensor, begins: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of q, k, v, g and the first state."""
+    shared, size, like_k, values = q.shape[2], chunk_size(q.shape[1], CHUNK), q, v
+    heads, like = v.shape[2] // shared, together(v, shared)
+    grown = (do * o).sum(-1)
+    q, k, v, do, rates = (cut(x, size) for x in (q, k, like, together(do, shared), together(g, shared)))
+    dq, dk, dv, ends = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), torch.empty_like(rates[:, :, 0])
+    end = inward(dS, shared)
+    for now in reversed(groups(len(v), HELD // (v.shape[1] * heads))):
+        rate = Rates(rates[now])
+        dq[now], dk[now], dv[now], end, after = _group(do[now], end, q[now], k[now], v[now], rate, begins[now])
+        ends[now] = (begins[now.start + 1 : now.stop + 1] * after).unflatten(-1, (heads, -1)).sum((-3, -1))
+    dvalues = join(dv, like).view(values.shape)
+    grown = cut((grown - (values * dvalues).sum(-1)).unflatten(-1, (shared, heads)), size)
+    grown[..., -1, :] += ends
+    dg = join(grown.flip(-2).cumsum(-2).flip(-2), together(g, shared))
+    return join(dq, like_k), join(dk, like_k), dvalues, dg.view(g.shape), outward(end, dS)
+
+
+def _group(
+    do: Tensor, end: Tensor, q: Tensor, k: Tensor, v: Tensor, rate: Rates, begins: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """(dq, dk, dv, gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
+    heads = rate.since.shape[-2]
+    read = times(do, rate.since)
+    dstates = end.new_empty(len(v) + 1, *end.shape)  # backwards in time: of the state after the last chunk first
+    dstates[0] = end
+    added = (q.mT @ read).flip(0).unflatten(-1, (heads, -1))
+    states(dstates.unflatten(-1, (heads, -1)), added, rate.keep.flip(0))
+    after = dstates[:-1].flip(0)
+    do_h, v_h = by_head(do, heads).contiguous(), by_head(v, heads)
+    dscores = (do_h @ v_h.mT).mul_(rate.between).sum(2)
+    dq, dk = dscores @ k, dscores.mT @ q
+    dq += read @ begins.mT
+    dk += times(v, rate.until) @ after.mT
+    dv = times(k @ after, rate.until)
+    pairs = (q @ k.mT)[:, :, None] * rate.between
+    by_head(dv, heads).add_(pairs.mT @ do_h)
+    return dq, dk, dv, dstates[-1], after
+
+
+def _fake_backward(
+    do: Tensor, dS: Tensor, q: Tensor, k: Tensor, v: Tensor, g: Tensor, o: Tensor, begins: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    dq, dk, dv, dg, first = (x.new_empty(x.shape) for x in (q, k, v, g, dS))
+    return dq, dk, dv, dg, first
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(*inputs[:4], output[0], output[2])
+    ctx.set_materialize_grads(False)
+
+
+def _gradients(ctx: Any, do: Tensor | None, dS: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    q, k, v, g, o, begins = ctx.saved_tensors
+    rows, _, heads, width = v.shape
+    return _backward(asked(do, v), asked(dS, v, rows, heads, q.shape[-1], width), q, k, v, g, o, begins)
+
+
+complete(headwise, fake=_fake, save=_save, gradients=_gradients)
+complete(_backward, fake=_fake_backward)
