@@ -3,7 +3,8 @@
     python benchmarks/decoding.py [--threads 2] [--rounds 5] [--new 128] [--batches 1 8]
 
 Greedy, a prompt of 16 bytes, random weights, float32. All take turns in one process; a figure is the median round. `products` are the
-models' matrix products with one row and nothing else: what no decoder in this precision beats at batch 1. A recurrent mixer's step has
+models' matrix products with one row and nothing else: what no decoder in this precision beats at batch 1; then the same with weights
+of int8 and a scale a row (torch's kernel, activations in bfloat16). A recurrent mixer's step has
 the same cost at every position: beside each, the rate of the last eighth over that of the first.
 """
 
@@ -64,6 +65,21 @@ def products(model: Model) -> Run:
     return run
 
 
+def packed(model: Model) -> Run:
+    weights = [w for w in model.parameters() if w.dim() == 2 and w.numel() >= 256 * 384]
+    scales = [w.detach().abs().amax(1) / 127 for w in weights]
+    whole = [(w.detach() / s[:, None]).round().to(torch.int8) for w, s in zip(weights, scales, strict=True)]
+    layers = [(w, s.bfloat16(), torch.randn(1, w.shape[1]).bfloat16()) for w, s in zip(whole, scales, strict=True)]
+
+    @torch.no_grad()
+    def run(new: int) -> None:
+        for _ in range(new):
+            for w, s, row in layers:
+                torch._weight_int8pack_mm(row, w, s)
+
+    return run
+
+
 @torch.no_grad()
 def slowing(model: Model, rows: int, new: int) -> float:
     """Seconds of the last eighth of `new` steps over those of the first."""
@@ -102,6 +118,7 @@ def main() -> None:
         }
         if rows == 1:
             runs |= {f"products of {slug}": products(model) for slug, (model, _) in mine.items()}
+            runs |= {f"int8 products of {slug}": packed(model) for slug, (model, _) in mine.items()}
         times: dict[str, list[float]] = {name: [] for name in runs}
         for count in range(-1, asked.rounds):  # the first round warms up
             for name, run in runs.items():
@@ -109,7 +126,7 @@ def main() -> None:
                 times[name] += [took] if count >= 0 else []
         rates = {name: rows * asked.new / statistics.median(found) for name, found in times.items()}
         for name, rate in rates.items():
-            print(f"batch {rows}  {name:<18} {rate:7.0f} tokens/s")
+            print(f"batch {rows}  {name:<22} {rate:7.0f} tokens/s")
         for slug, rival in (("gpt", "GPT-2, generate"), ("mamba", "Mamba, generate")):
             share = f", {rates[slug] / rates[f'products of {slug}']:.2f} of the products alone" if rows == 1 else ""
             late = slowing(mine[slug][0], rows, 4 * asked.new)
