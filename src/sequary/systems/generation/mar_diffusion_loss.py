@@ -37,6 +37,8 @@ CARD = Card(
         "The default is for 28 × 28 images, with a small autoencoder of our own in place of the authors' KL-16.",
         "The default's noise is linear: the authors' cosine schedule (in SIZES) divides by √ᾱ near 0 in its first steps backwards, and "
         "after minutes of training its samples run away.",
+        "After minutes of training fewer iterations, cooler noise and more guidance than the authors' draw better digits: they were "
+        "chosen by the distance of 400 images from those held out.",
         "The variance is learnt by the full variational term beside the squared error, as in the authors' code; its first step is a "
         "likelihood in bins of 2/255.",
         "Declined: a cfg_schedule other than linear and constant, and num_sampling_steps='ddimN' where no whole stride gives N steps: "
@@ -48,7 +50,6 @@ TOKENIZER = Train(steps=800, batch=32, lr=2e-3)
 PRIOR = Train(steps=2500, batch=64, lr=3e-3, warmup=0.05, ema=0.99)
 NORM = part(LayerNorm, eps=1e-6)
 NOISE = Gaussian(1000, LinearBetas())
-order = Masked(iterations=16)
 block = part(PreNorm, parts=(part(Attention, heads=4), part(MLP)), norm=NORM)
 coder = part(ConvCoder, channels=FromData("channels"), width=16, multiples=(1, 2, 2))
 half = part(Stack, depth=3, blocks=(block,), norm=NORM)
@@ -70,9 +71,9 @@ RECIPE = Recipe(
     ),
     stages=(
         Stage(name="tokenizer", objective=Reconstruct(), train=TOKENIZER, learns="tokenizer"),
-        Stage(name="prior", objective=MaskedLatentTokens(grid=GRID, order=order), train=PRIOR, learns="prior"),
+        Stage(name="prior", objective=MaskedLatentTokens(grid=GRID), train=PRIOR, learns="prior"),
     ),
-    decode=MaskedGroups(grid=GRID, order=order, guidance=Growing(2.0)),
+    decode=MaskedGroups(grid=GRID, order=Masked(iterations=8), guidance=Growing(3.0), temperature=0.8),
     tiny=(
         *(("dim", 16), ("model__prior__encoder__depth", 1), ("model__prior__decoder__depth", 1)),
         *(("model__tokenizer__coder__width", 8), ("model__tokenizer__coder__multiples", (1, 1))),
@@ -100,6 +101,7 @@ SIZES = {
         "stages__1__objective__grid": (16, 16),
         "decode__grid": (16, 16),
         "decode__order__iterations": 64,
+        "decode__temperature": 1.0,
     }
     for size, dim, depth, heads, head, width in (
         *(("base", 768, 12, 12, 6, 1024), ("large", 1024, 16, 16, 8, 1280)),
