@@ -61,6 +61,7 @@ from sequary.objectives.forecast import Forecast
 from sequary.objectives.hidden_gaps import HiddenGaps
 from sequary.objectives.imputation import HiddenValues
 from sequary.objectives.masked_tokens import MaskedTokens
+from sequary.objectives.pathways import OnPathways
 from sequary.objectives.refinement import Refinement
 from sequary.objectives.tokens import NextToken
 from sequary.tasks.forecast.train import prepare
@@ -142,6 +143,17 @@ TOYS: tuple[Toy, ...] = (
         score=next_nats,
         floor=unigram,
         host=tiny_language,
+    ),
+    Toy(
+        name="pathways",
+        models=(LanguageModel,),
+        objectives=(OnPathways,),
+        spec=CHAIN,
+        bind=spelled,
+        batch=chain,
+        score=next_nats,
+        floor=unigram,
+        host=of("ssa-pathways", CHAIN),
     ),
     Toy(
         name="tones",
