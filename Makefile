@@ -29,6 +29,7 @@ lint: $(READY)
 # Records every claim that is missing or stale: background work, resumable.
 claims: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sequary.claims
+	$(BIN)/python -m sequary.claims.page docs/claims.md
 
 # Writes what the laws and the recorded cases say of every built system whose record is stale into src/sequary/results, with the hash of
 # its sources.

@@ -75,7 +75,7 @@ def packed(model: Model) -> Run:
     def run(new: int) -> None:
         for _ in range(new):
             for w, s, row in layers:
-                torch._weight_int8pack_mm(row, w, s)
+                torch.ops.aten._weight_int8pack_mm(row, w, s)
 
     return run
 

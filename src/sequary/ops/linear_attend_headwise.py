@@ -43,14 +43,19 @@ def together(x_BTHV: Tensor, groups: int) -> Tensor:
     return x_BTHV.reshape(*x_BTHV.shape[:2], groups, -1)
 
 
+def apart(x: Tensor, heads: int) -> Tensor:
+    """[..., r·V] -> [..., r, V], a view."""
+    return x.view(*x.shape[:-1], heads, -1)
+
+
 def by_head(x: Tensor, heads: int) -> Tensor:
-    """[..., C, r·V] -> [..., r, C, V]."""
-    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+    """[..., C, r·V] -> [..., r, C, V], a view."""
+    return apart(x, heads).transpose(-3, -2)
 
 
 def times(x: Tensor, scale: Tensor) -> Tensor:
     """[..., C, r·V] with each head scaled."""
-    return (x.unflatten(-1, (scale.shape[-2], -1)) * scale).flatten(-2)
+    return (apart(x, scale.shape[-2]) * scale).flatten(-2)
 
 
 @torch.library.custom_op("sequary::linear_attend_headwise", mutates_args=())
@@ -63,8 +68,8 @@ def headwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Ten
     out, begins = torch.empty_like(v), S.new_empty(len(v) + 1, v.shape[1], q.shape[-1], v.shape[-1])
     begins[0] = inward(S, shared)
     for now in groups(len(v), HELD // (v.shape[1] * heads)):
-        rate, passed = Rates(rates[now]), begins[now.start : now.stop + 1].unflatten(-1, (heads, -1))
-        states(passed, (k[now].mT @ times(v[now], rate.until)).unflatten(-1, (heads, -1)), rate.keep)
+        rate, passed = Rates(rates[now]), apart(begins[now.start : now.stop + 1], heads)
+        states(passed, apart(k[now].mT @ times(v[now], rate.until), heads), rate.keep)
         out[now] = times(q[now] @ begins[now], rate.since)
         pairs = (q[now] @ k[now].mT)[:, :, None] * rate.between
         by_head(out[now], heads).add_(pairs @ by_head(v[now], heads))
@@ -73,7 +78,7 @@ def headwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Ten
 
 def inward(S_BHKV: Tensor, shared: int) -> Tensor:
     """[B·G, K, r·V]: states of one group's heads side by side."""
-    return S_BHKV.unflatten(1, (shared, -1)).transpose(2, 3).flatten(-2).flatten(0, 1)
+    return S_BHKV.reshape(S_BHKV.shape[0], shared, -1, *S_BHKV.shape[2:]).transpose(2, 3).flatten(-2).flatten(0, 1)
 
 
 def outward(S: Tensor, like_BHKV: Tensor) -> Tensor:
@@ -102,9 +107,9 @@ def _backward(
     for now in reversed(groups(len(v), HELD // (v.shape[1] * heads))):
         rate = Rates(rates[now])
         dq[now], dk[now], dv[now], end, after = _group(do[now], end, q[now], k[now], v[now], rate, begins[now])
-        ends[now] = (begins[now.start + 1 : now.stop + 1] * after).unflatten(-1, (heads, -1)).sum((-3, -1))
+        ends[now] = apart(begins[now.start + 1 : now.stop + 1] * after, heads).sum((-3, -1))
     dvalues = join(dv, like).view(values.shape)
-    grown = cut((grown - (values * dvalues).sum(-1)).unflatten(-1, (shared, heads)), size)
+    grown = cut((grown - (values * dvalues).sum(-1)).view(*like.shape[:2], shared, heads), size)
     grown[..., -1, :] += ends
     dg = join(grown.flip(-2).cumsum(-2).flip(-2), together(g, shared))
     return join(dq, like_k), join(dk, like_k), dvalues, dg.view(g.shape), outward(end, dS)
@@ -118,8 +123,8 @@ def _group(
     read = times(do, rate.since)
     dstates = end.new_empty(len(v) + 1, *end.shape)  # backwards in time: of the state after the last chunk first
     dstates[0] = end
-    added = (q.mT @ read).flip(0).unflatten(-1, (heads, -1))
-    states(dstates.unflatten(-1, (heads, -1)), added, rate.keep.flip(0))
+    added = apart((q.mT @ read).flip(0), heads)
+    states(apart(dstates, heads), added, rate.keep.flip(0))
     after = dstates[:-1].flip(0)
     do_h, v_h = by_head(do, heads).contiguous(), by_head(v, heads)
     dscores = (do_h @ v_h.mT).mul_(rate.between).sum(2)
