@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sequary.ops.forms import form
+from sequary.ops.forms import BRIEF, form
 from sequary.ops.linear_attend import linear_attend
 from sequary.ops.linear_attend_chunked import chunked
 from sequary.ops.linear_attend_headwise import headwise
@@ -188,3 +188,18 @@ def test_compiles_in_one_graph() -> None:
         x.requires_grad_()
     for a, b in zip(compiled(*args), linear_attend(*args), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_step_without_gradients_takes_the_loop() -> None:
+    """And says what the chunked form says; a longer call, or one that learns, is chunked."""
+    for length in (1, 2, 3):
+        args = inputs(length)
+        with form("chunked"):
+            chunks = linear_attend(*args)
+        with torch.no_grad():
+            step = linear_attend(*args)
+            with form("reference"):
+                loop = linear_attend(*args)
+        assert all(torch.equal(a, b) for a, b in zip(step, loop if length <= BRIEF else chunks, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(linear_attend(*args), chunks, strict=True))
+        assert max(closeness(a, b) for a, b in zip(step, chunks, strict=True)) < 1e-12

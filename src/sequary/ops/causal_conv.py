@@ -93,6 +93,9 @@ def causal_conv(
     fits = line.runs is None and x_BTD.device.type == "cpu" and x_BTD.dtype == weight_DK.dtype
     if fits and chosen("passes" if torch.is_grad_enabled() else "reference") == "passes":
         return line.put_back(_passes(line.tokens, weight_DK, bias_D)), line.past()
+    if not torch.compiler.is_compiling() and length == 1 and line.runs is None:  # a decoder's step: one product
+        y_BTD = (line.tokens * weight_DK.mT).sum(1, keepdim=True)
+        return line.put_back(y_BTD if bias_D is None else y_BTD + bias_D), line.past()
     y_BTD = torch.zeros_like(x_BTD) if bias_D is None else bias_D.expand_as(x_BTD)
     for tap in range(before + 1):
         weight = weight_DK[:, tap]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sequary.ops.delta_rule_chunked import chunked
-from sequary.ops.forms import chosen
+from sequary.ops.forms import chosen, recurrent
 
 
 def delta_rule(
@@ -24,15 +24,17 @@ def delta_rule(
 ) -> tuple[Tensor, Tensor]:
     """(o [B, T, H, V], state after the last token [B, H, K, V]). T >= 1; the last axis of g is K or 1.
 
-    Half-precision inputs are computed in float32.
+    Half-precision inputs are computed in float32. T up to 2 without gradients, a decoder's step, takes the loop.
     """
     if g_BTHK is not None and g_BTHK.shape[-1] not in (1, k_BTHK.shape[-1]):
         raise ValueError(f"g has {g_BTHK.shape[-1]} rates a head; one, or one for each of {k_BTHK.shape[-1]} keys")
-    if chosen("chunked") == "reference":
-        return _reference(q_BTHK, k_BTHK, v_BTHV, e_BTHK, g_BTHK, S_BHKV)
     wide = torch.float64 if v_BTHV.dtype == torch.float64 else torch.float32
     q, k, v, e, S = (x.to(wide) for x in (q_BTHK, k_BTHK, v_BTHV, e_BTHK, S_BHKV))
-    o_BTHV, last_BHKV, _ = chunked(q, k, v, e, None if g_BTHK is None else g_BTHK.to(wide), S)
+    g = None if g_BTHK is None else g_BTHK.to(wide)
+    if chosen(recurrent(q.shape[1])) == "reference":
+        o_BTHV, last_BHKV = _reference(q, k, v, e, g, S)
+    else:
+        o_BTHV, last_BHKV, _ = chunked(q, k, v, e, g, S)
     return o_BTHV.to(v_BTHV.dtype), last_BHKV.to(S_BHKV.dtype)
 
 

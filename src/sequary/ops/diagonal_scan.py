@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sequary.ops.diagonal_scan_chunked import chunked
-from sequary.ops.forms import chosen
+from sequary.ops.forms import chosen, recurrent
 
 
 def diagonal_scan(
@@ -29,15 +29,17 @@ def diagonal_scan(
     """(y [B, T, D], state after the last token [B, D, N]). T >= 1; dt = 0 passes the state on unchanged.
 
     Where `starts` (bool) is True the state before that token is dropped. Half-precision inputs are computed in float32.
+    T up to 2 without gradients, a decoder's step, takes the loop.
     """
     if u_BTD.shape[2] % B_BTGN.shape[2]:
         raise ValueError(f"groups={B_BTGN.shape[2]} does not divide the {u_BTD.shape[2]} channels")
-    keep_BT = None if starts_BT is None else (~starts_BT).to(u_BTD.dtype)
-    if chosen("chunked") == "reference":
-        return _reference(u_BTD, dt_BTD, A_DN, B_BTGN, C_BTGN, h_BDN, keep_BT)
     wide = torch.float64 if u_BTD.dtype == torch.float64 else torch.float32
-    floats = (x.to(wide) for x in (u_BTD, dt_BTD, A_DN, B_BTGN, C_BTGN, h_BDN))
-    y_BTD, last_BDN, _ = chunked(*floats, None if keep_BT is None else keep_BT.to(wide))
+    keep_BT = None if starts_BT is None else (~starts_BT).to(wide)
+    u, dt, A, B, C, h = (x.to(wide) for x in (u_BTD, dt_BTD, A_DN, B_BTGN, C_BTGN, h_BDN))
+    if chosen(recurrent(u.shape[1])) == "reference":
+        y_BTD, last_BDN = _reference(u, dt, A, B, C, h, keep_BT)
+    else:
+        y_BTD, last_BDN, _ = chunked(u, dt, A, B, C, h, keep_BT)
     return y_BTD.to(u_BTD.dtype), last_BDN.to(h_BDN.dtype)
 
 
@@ -68,14 +70,16 @@ def scan_matrix(
 def _reference(
     u_BTD: Tensor, dt_BTD: Tensor, A_DN: Tensor, B_BTGN: Tensor, C_BTGN: Tensor, h_BDN: Tensor, keep_BT: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    per_group = u_BTD.shape[2] // B_BTGN.shape[2]
-    B_BTDN, C_BTDN = (x.repeat_interleave(per_group, 2) for x in (B_BTGN, C_BTGN))
-    hidden = h_BDN
+    rows, length, channels = u_BTD.shape
+    split = B_BTGN.shape[2], channels // B_BTGN.shape[2]
+    u, dt = (x.reshape(rows, length, *split, 1) for x in (u_BTD, dt_BTD))
+    B, C = B_BTGN[..., None, :], C_BTGN[..., None, :]
+    A, hidden = A_DN.reshape(*split, -1), h_BDN.reshape(rows, *split, -1)
     ys: list[Tensor] = []
-    for t in range(u_BTD.shape[1]):
-        decay_BDN = (dt_BTD[:, t, :, None] * A_DN).exp()
+    for t in range(length):
+        decay = (dt[:, t] * A).exp()
         if keep_BT is not None:
-            decay_BDN = decay_BDN * keep_BT[:, t, None, None]
-        hidden = decay_BDN * hidden + (dt_BTD[:, t] * u_BTD[:, t])[..., None] * B_BTDN[:, t]
-        ys.append((hidden * C_BTDN[:, t]).sum(-1))
-    return torch.stack(ys, 1), hidden
+            decay = decay * keep_BT[:, t, None, None, None]
+        hidden = decay * hidden + dt[:, t] * u[:, t] * B[:, t]
+        ys.append((hidden * C[:, t]).sum(-1))
+    return torch.stack(ys, 1).reshape(u_BTD.shape), hidden.reshape(h_BDN.shape)

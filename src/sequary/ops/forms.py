@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import torch
+
 # A plain global and no context variable, since torch.compile reads the one (and guards on it) and cannot trace the other.
 _forced: str | None = None
 
@@ -27,3 +29,14 @@ def form(name: str) -> Generator[None]:
 def chosen(default: str) -> str:
     """The form that is forced here, or `default`."""
     return _forced or default
+
+
+BRIEF = 2
+"""Tokens up to which a plain loop takes less time than a chunked form takes to set up."""
+
+
+def recurrent(length: int) -> str:
+    """The default form of an op that has a loop over tokens and a chunked form: the loop for a decoder's steps, where nothing is
+    learnt or traced."""
+    step = not torch.is_grad_enabled() and not torch.compiler.is_compiling() and length <= BRIEF
+    return "reference" if step else "chunked"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sequary.ops.forms import chosen
+from sequary.ops.forms import chosen, recurrent
 from sequary.ops.linear_attend_chunked import chunked
 from sequary.ops.linear_attend_headwise import headwise
 
@@ -27,22 +27,22 @@ def linear_attend(
 ) -> tuple[Tensor, Tensor]:
     """(o [B, T, H, V], state after the last token [B, H, K, V]). T >= 1; the last axis of g is K or 1.
 
-    Half-precision inputs are computed in float32.
+    Half-precision inputs are computed in float32. T up to 2 without gradients, a decoder's step, takes the loop.
     """
     if g_BTHK is not None and g_BTHK.shape[-1] not in (1, k_BTHK.shape[-1]):
         raise ValueError(f"g has {g_BTHK.shape[-1]} rates a head; one, or one for each of {k_BTHK.shape[-1]} keys")
     heads, shared = v_BTHV.shape[2], q_BTHK.shape[2]
     if heads % shared:
         raise ValueError(f"{shared} heads of q and k do not divide the {heads} of v")
-    plain, by_head = chosen("chunked") == "reference", g_BTHK is not None and g_BTHK.shape[-1] == 1
-    if heads > shared and (plain or not by_head):
-        q_BTHK, k_BTHK = (x.repeat_interleave(heads // shared, 2) for x in (q_BTHK, k_BTHK))
-    if plain:
-        return _reference(q_BTHK, k_BTHK, v_BTHV, g_BTHK, S_BHKV)
     wide = torch.float64 if v_BTHV.dtype == torch.float64 else torch.float32
     q, k, v, S = (x.to(wide) for x in (q_BTHK, k_BTHK, v_BTHV, S_BHKV))
     g = None if g_BTHK is None else g_BTHK.to(wide)
-    o_BTHV, last_BHKV, _ = headwise(q, k, v, g, S) if g is not None and by_head else chunked(q, k, v, g, S)
+    plain = chosen(recurrent(q.shape[1])) == "reference"
+    if not plain and g is not None and g.shape[-1] == 1:
+        o_BTHV, last_BHKV, _ = headwise(q, k, v, g, S)
+    else:
+        q, k = (x.repeat_interleave(heads // shared, 2) if heads > shared else x for x in (q, k))
+        o_BTHV, last_BHKV = _reference(q, k, v, g, S) if plain else chunked(q, k, v, g, S)[:2]
     return o_BTHV.to(v_BTHV.dtype), last_BHKV.to(S_BHKV.dtype)
 
 

@@ -19,19 +19,24 @@ linalg: Any = torch.linalg  # torch has no types for it
 
 
 def rms_norm(x: Tensor, weight: Tensor, *, eps: float) -> Tensor:
-    """[..., D], weight [D]. Forms: "reference" (torch's), "passes" (few, the default for gradients on a CPU, x and weight of one type)."""
+    """[..., D], weight [D]. Forms: "reference" (torch's), "passes" (few, the default on a CPU, x and weight of one type)."""
     fits = x.device.type == "cpu" and x.dtype == weight.dtype in (torch.float32, torch.float64)
-    if chosen("passes" if fits and torch.is_grad_enabled() else "reference") == "reference":
+    learns = torch.is_grad_enabled()
+    if chosen("passes" if fits and (learns or not torch.compiler.is_compiling()) else "reference") == "reference":
         return F.rms_norm(x, weight.shape, weight, eps)
-    return _passes(x, weight, eps)[0]
+    return (_passes if learns or torch.compiler.is_compiling() else _written)(x, weight, eps)[0]
 
 
-@torch.library.custom_op("sequary::rms_norm", mutates_args=())
-def _passes(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+def _written(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """(y, r [..., 1])."""
     inverse: Tensor = linalg.vector_norm(x, dim=-1, keepdim=True)
     inverse.square_().mul_(1 / x.shape[-1]).add_(eps).rsqrt_()
     return (x * inverse).mul_(weight), inverse
+
+
+@torch.library.custom_op("sequary::rms_norm", mutates_args=())
+def _passes(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    return _written(x, weight, eps)
 
 
 @torch.library.custom_op("sequary::rms_norm_backward", mutates_args=())
