@@ -28,6 +28,12 @@ def join(x: Tensor, like_BTHK: Tensor) -> Tensor:
     return x.transpose(1, 2).contiguous()
 
 
+def product(a: Tensor, b: Tensor, out: Tensor, *, add: bool = False) -> None:
+    """out = a @ b, or out += a @ b, in place; all [N, B·H, ·, ·]."""
+    a, b, out = (x.flatten(0, 1) for x in (a, b, out))
+    torch.baddbmm(out, a, b, out=out) if add else torch.bmm(a, b, out=out)
+
+
 def groups(chunks: int, size: int = GROUP) -> list[slice]:
     size = max(size, 1)
     return [slice(n, min(n + size, chunks)) for n in range(0, chunks, size)]

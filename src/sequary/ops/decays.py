@@ -17,6 +17,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sequary.ops.chunks import product
+
 SHUT = -1e4
 """Below any log gate that float64 could tell from a closed one."""
 
@@ -33,8 +35,8 @@ class Decay(Protocol):
 
     def scores(self, q: Tensor, k: Tensor) -> Tensor: ...
 
-    def back(self, dscores: Tensor, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of q and k from those of the scores (what lies above the diagonal is not read)."""
+    def back(self, dscores: Tensor, q: Tensor, k: Tensor, dq: Tensor, dk: Tensor) -> None:
+        """Fill dq and dk from the gradients of the scores (what lies above the diagonal is not read)."""
         ...
 
 
@@ -67,9 +69,10 @@ class NoDecay:
     def scores(self, q: Tensor, k: Tensor) -> Tensor:
         return (q @ k.mT).tril_()
 
-    def back(self, dscores: Tensor, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def back(self, dscores: Tensor, q: Tensor, k: Tensor, dq: Tensor, dk: Tensor) -> None:
         dscores = dscores.tril()
-        return dscores @ k, dscores.mT @ q
+        product(dscores, k, dq)
+        product(dscores.mT, q, dk)
 
 
 class HeadDecay:
@@ -90,9 +93,10 @@ class HeadDecay:
     def scores(self, q: Tensor, k: Tensor) -> Tensor:
         return (q @ k.mT).mul_(self.between)
 
-    def back(self, dscores: Tensor, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def back(self, dscores: Tensor, q: Tensor, k: Tensor, dq: Tensor, dk: Tensor) -> None:
         dscores = dscores * self.between
-        return dscores @ k, dscores.mT @ q
+        product(dscores, k, dq)
+        product(dscores.mT, q, dk)
 
 
 class KeyDecay:
@@ -130,15 +134,15 @@ class KeyDecay:
             _blocks(scores, size).copy_(right @ left.mT)
         return scores
 
-    def back(self, dscores: Tensor, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def back(self, dscores: Tensor, q: Tensor, k: Tensor, dq: Tensor, dk: Tensor) -> None:
         own = dscores.diagonal(dim1=-2, dim2=-1)[..., None]
-        dq, dk = own * k, own * q
+        torch.mul(own, k, out=dq)
+        torch.mul(own, q, out=dk)
         for size, q_decay, k_decay in self.levels:
             dblock = _blocks(dscores, size)
             right, left = _halves(q, size)[1] * q_decay, _halves(k, size)[0] * k_decay
             _halves(dq, size)[1].addcmul_(dblock @ left, q_decay)
             _halves(dk, size)[0].addcmul_(dblock.mT @ right, k_decay)
-        return dq, dk
 
 
 def _halves(x: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sequary.ops.chunks import chunk_size, cut, groups, join, starts_of
+from sequary.ops.chunks import chunk_size, cut, groups, join, product, starts_of
 from sequary.ops.decays import Decay, decay_of, rate_gradient
 from sequary.ops.operator import asked, complete
 
 CHUNK = 64
 
 linalg: Any = torch.linalg  # torch has no types for it
+
+
+Into = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, e: Tensor, g: Tensor | None, S: Ten
     for now in groups(len(v)):
         run = _Chunks.of(q[now], k[now], v[now], e[now], None if rates is None else rates[now])
         written = run.pass_on(begins[now.start : now.stop + 1])
-        out[now] = run.decay.scores(q[now], k[now]) @ written
-        out[now] += run.decay.enter(q[now]) @ begins[now]
+        product(run.decay.scores(q[now], k[now]), written, out[now])
+        product(run.decay.enter(q[now]), begins[now], out[now], add=True)
     return join(out, like), begins[-1].view(S.shape).clone(), begins
 
 
@@ -97,7 +100,7 @@ def _backward(
     for now in reversed(groups(len(v))):
         here = None if rates is None else rates[now]
         run = _Chunks.of(q[now], k[now], v[now], e[now], here)
-        dq[now], dk[now], dv[now], de[now], end, last = _group(run, do[now], end, begins[now])
+        end, last = _group(run, do[now], end, begins[now], (dq[now], dk[now], dv[now], de[now]))
         if dg is not None and here is not None:
             grown = q[now] * dq[now] + e[now] * de[now] - k[now] * dk[now]
             dg[now] = rate_gradient(here, grown, (begins[now.start + 1 : now.stop + 1] * last).sum(-1))
@@ -106,26 +109,27 @@ def _backward(
     return dq, dk, join(dv, like_v), de, found, end.reshape(dS.shape).clone()
 
 
-def _group(
-    run: _Chunks, do: Tensor, end: Tensor, begins: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """(dq, dk, dv, de, gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
+def _group(run: _Chunks, do: Tensor, end: Tensor, begins: Tensor, into: Into) -> tuple[Tensor, Tensor]:
+    """Fill dq, dk, dv and de; (gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
     decay, written = run.decay, run.written(begins)
     q_in, e_in, k_out = decay.enter(run.q), decay.enter(run.e), decay.leave(run.k)
     scores = decay.scores(run.q, run.k)
-    dv, back = run.solve.mT @ (scores.mT @ do), run.solve.mT @ k_out
+    dq, dk, dv, de = into
+    product(run.solve.mT, scores.mT @ do, dv)
+    back = run.solve.mT @ k_out
     dstates = torch.cat((q_in.mT @ do, end[None]))
     for n in reversed(range(len(do))):  # dstates[n + 1] is whole: of the state after chunk n
         torch.baddbmm(dv[n], back[n], dstates[n + 1], out=dv[n])
         dstates[n] += dstates[n + 1] if decay.keep is None else decay.keep[n] * dstates[n + 1]
         torch.baddbmm(dstates[n], e_in[n].mT, dv[n], alpha=-1, out=dstates[n])
     after = dstates[1:]
-    dq, dk = decay.back(do @ written.mT, run.q, run.k)
-    de, taken = decay.back((dv @ written.mT).neg_().tril_(-1), run.e, run.k)
+    taken = torch.empty_like(dk)
+    decay.back(do @ written.mT, run.q, run.k, dq, dk)
+    decay.back((dv @ written.mT).neg_().tril_(-1), run.e, run.k, de, taken)
     dq += decay.enter(do @ begins.mT)
     de -= decay.enter(dv @ begins.mT)
-    dk += taken + decay.leave(written @ after.mT)
-    return dq, dk, dv, de, dstates[0], after
+    dk += taken.add_(decay.leave(written @ after.mT))
+    return dstates[0], after
 
 
 def _fake_backward(

@@ -15,9 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sequary.ops.chunks import chunk_size, cut, groups, join, starts_of, states
+from sequary.ops.chunks import chunk_size, cut, groups, join, product, starts_of, states
 from sequary.ops.decays import decay_of, rate_gradient
 from sequary.ops.operator import asked, complete
+
+Into = tuple[Tensor, Tensor, Tensor]
 
 
 def _largest(g: Tensor | None) -> int:
@@ -36,8 +38,8 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, g: Tensor | None, S: Tensor) -> tup
     for now in groups(len(v)):
         decay = decay_of(None if rates is None else rates[now])
         states(begins[now.start : now.stop + 1], decay.leave(k[now]).mT @ v[now], decay.keep)
-        out[now] = decay.scores(q[now], k[now]) @ v[now]
-        out[now] += decay.enter(q[now]) @ begins[now]
+        product(decay.scores(q[now], k[now]), v[now], out[now])
+        product(decay.enter(q[now]), begins[now], out[now], add=True)
     return join(out, like), begins[-1].view(S.shape).clone(), begins
 
 
@@ -59,7 +61,8 @@ def _backward(
     end = dS.flatten(0, 1)
     for now in reversed(groups(len(v))):
         here = None if rates is None else rates[now]
-        dq[now], dk[now], dv[now], end, last = _group(do[now], end, q[now], k[now], v[now], here, begins[now])
+        into = dq[now], dk[now], dv[now]
+        end, last = _group(do[now], end, q[now], k[now], v[now], here, begins[now], into)
         if dg is not None and here is not None:
             after = begins[now.start + 1 : now.stop + 1]
             dg[now] = rate_gradient(here, q[now] * dq[now] - k[now] * dk[now], (after * last).sum(-1))
@@ -68,19 +71,25 @@ def _backward(
 
 
 def _group(
-    do: Tensor, end: Tensor, q: Tensor, k: Tensor, v: Tensor, g: Tensor | None, begins: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """(dq, dk, dv, gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
+    do: Tensor, end: Tensor, q: Tensor, k: Tensor, v: Tensor, g: Tensor | None, begins: Tensor, into: Into
+) -> tuple[Tensor, Tensor]:
+    """Fill dq, dk and dv; (gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
     decay = decay_of(g)
     dstates = end.new_empty(len(v) + 1, *end.shape)  # backwards in time: of the state after the last chunk first
     dstates[0] = end
     states(dstates, (decay.enter(q).mT @ do).flip(0), None if decay.keep is None else decay.keep.flip(0))
     after = dstates[:-1].flip(0)
-    dq, dk = decay.back(do @ v.mT, q, k)
-    dq += decay.enter(do @ begins.mT)
-    dk += decay.leave(v @ after.mT)
-    dv = decay.leave(k) @ after + decay.scores(q, k).mT @ do
-    return dq, dk, dv, dstates[-1], after
+    dq, dk, dv = into
+    decay.back(do @ v.mT, q, k, dq, dk)
+    if decay.keep is None:
+        product(do, begins.mT, dq, add=True)
+        product(v, after.mT, dk, add=True)
+    else:
+        dq += decay.enter(do @ begins.mT)
+        dk += decay.leave(v @ after.mT)
+    product(decay.leave(k), after, dv)
+    product(decay.scores(q, k).mT, do, dv, add=True)
+    return dstates[-1], after
 
 
 def _fake_backward(

@@ -17,13 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sequary.ops.chunks import chunk_size, cut, groups, join, starts_of, states
+from sequary.ops.chunks import chunk_size, cut, groups, join, product, starts_of, states
 from sequary.ops.decays import SHUT
 from sequary.ops.operator import asked, complete
 
 CHUNK = 64
 HELD = 64
 """Chunks of single heads whose temporary tensors, [C, C] each, are held together."""
+
+
+Into = tuple[Tensor, Tensor, Tensor]
 
 
 class Rates:
@@ -106,7 +109,8 @@ def _backward(
     end = inward(dS, shared)
     for now in reversed(groups(len(v), HELD // (v.shape[1] * heads))):
         rate = Rates(rates[now])
-        dq[now], dk[now], dv[now], end, after = _group(do[now], end, q[now], k[now], v[now], rate, begins[now])
+        into = dq[now], dk[now], dv[now]
+        end, after = _group(do[now], end, q[now], k[now], v[now], rate, begins[now], into)
         ends[now] = apart(begins[now.start + 1 : now.stop + 1] * after, heads).sum((-3, -1))
     dvalues = join(dv, like).view(values.shape)
     grown = cut((grown - (values * dvalues).sum(-1)).view(*like.shape[:2], shared, heads), size)
@@ -116,9 +120,9 @@ def _backward(
 
 
 def _group(
-    do: Tensor, end: Tensor, q: Tensor, k: Tensor, v: Tensor, rate: Rates, begins: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """(dq, dk, dv, gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
+    do: Tensor, end: Tensor, q: Tensor, k: Tensor, v: Tensor, rate: Rates, begins: Tensor, into: Into
+) -> tuple[Tensor, Tensor]:
+    """Fill dq, dk and dv; (gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
     heads = rate.since.shape[-2]
     read = times(do, rate.since)
     dstates = end.new_empty(len(v) + 1, *end.shape)  # backwards in time: of the state after the last chunk first
@@ -128,13 +132,15 @@ def _group(
     after = dstates[:-1].flip(0)
     do_h, v_h = by_head(do, heads).contiguous(), by_head(v, heads)
     dscores = (do_h @ v_h.mT).mul_(rate.between).sum(2)
-    dq, dk = dscores @ k, dscores.mT @ q
-    dq += read @ begins.mT
-    dk += times(v, rate.until) @ after.mT
-    dv = times(k @ after, rate.until)
+    dq, dk, dv = into
+    product(dscores, k, dq)
+    product(read, begins.mT, dq, add=True)
+    product(dscores.mT, q, dk)
+    product(times(v, rate.until), after.mT, dk, add=True)
+    torch.mul(apart(k @ after, heads), rate.until, out=apart(dv, heads))
     pairs = (q @ k.mT)[:, :, None] * rate.between
     by_head(dv, heads).add_(pairs.mT @ do_h)
-    return dq, dk, dv, dstates[-1], after
+    return dstates[-1], after
 
 
 def _fake_backward(
