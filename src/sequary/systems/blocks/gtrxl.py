@@ -27,7 +27,7 @@ CARD = Card(
         "A whole row is one graph here: gradients flow over segments; a state that is carried on is cut by State.detach.",
         "DI-engine takes queries from the input before the norm, attends to the zeros of an empty memory, and ends the feed-forward with "
         "a ReLU of its own: its converter does so too. A bias of its map of positions adds the same to all keys of a query and is dropped.",
-        "At rates from 0.0003 to 0.01 each arm solved the cue with every seed, which told them apart no more than chance: the claim's rates "
+        "At rates from 0.0003 to 0.01 each arm solved the cue with every seed, which tells nothing of them: the claim's rates "
         "reach to 0.1.",
         "The variants without gates have wider feed-forwards, for equal parameters.",
         "Declined: an activation other than those of torch that the converter names, at their defaults.",
