@@ -107,3 +107,14 @@ def test_gaps_and_segments_in_steps(mixer: Part[Recurrent]) -> None:
             torch.testing.assert_close(whole[row, here], module(x[row : row + 1, here])[0])
     nothing = module(x, Ctx(mask=torch.zeros_like(mask)))
     assert nothing.isfinite().all()
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_passes_round_as_the_plain_form_does(biased: bool) -> None:
+    """Else what amplifies rounding after it, as a memory trained with Newton-Schulz steps does, tells the forms apart."""
+    x, weight, past, bias = normal(2, 300, 3), normal(3, 4), normal(2, 3, 3), normal(3) if biased else None
+    found = list[Tensor]()
+    for name in ("reference", "passes"):
+        with form(name):
+            found.append(causal_conv(x, weight, past, bias_D=bias)[0])
+    assert torch.equal(*found)

@@ -114,11 +114,9 @@ def _passes(tokens: Tensor, weight_DK: Tensor, bias_D: Tensor | None) -> Tensor:
     weights = weight_DK.mT.contiguous()
     for start in range(0, y.shape[1], BLOCK):
         here = y[:, start : start + BLOCK]
-        torch.mul(tokens[:, start : start + here.shape[1]], weights[0], out=here)
-        for tap in range(1, taps):
-            here.addcmul_(tokens[:, start + tap : start + tap + here.shape[1]], weights[tap])
-        if bias_D is not None:
-            here += bias_D
+        here[:] = 0 if bias_D is None else bias_D
+        for tap in range(taps):  # rounded as the plain form rounds, which fused products and sums are not
+            here += tokens[:, start + tap : start + tap + here.shape[1]] * weights[tap]
     return y
 
 
