@@ -52,8 +52,12 @@ def theirs(kind: Any, config: Any, rows: int) -> Run:
     return lambda new: model.generate(ids, max_new_tokens=new, min_new_tokens=new, **settings)
 
 
+def large(model: Model) -> list[Tensor]:
+    return [w.detach() for w in model.parameters() if w.dim() == 2 and w.numel() >= 256 * 384]
+
+
 def products(model: Model) -> Run:
-    weights = [w for w in model.parameters() if w.dim() == 2 and w.numel() >= 256 * 384]
+    weights = large(model)
     rows = {w.shape[1]: torch.randn(w.shape[1]) for w in weights}
 
     @torch.no_grad()
@@ -66,9 +70,9 @@ def products(model: Model) -> Run:
 
 
 def packed(model: Model) -> Run:
-    weights = [w for w in model.parameters() if w.dim() == 2 and w.numel() >= 256 * 384]
-    scales = [w.detach().abs().amax(1) / 127 for w in weights]
-    whole = [(w.detach() / s[:, None]).round().to(torch.int8) for w, s in zip(weights, scales, strict=True)]
+    weights = large(model)
+    scales = [w.abs().amax(1) / 127 for w in weights]
+    whole = [(w / s[:, None]).round().to(torch.int8) for w, s in zip(weights, scales, strict=True)]
     layers = [(w, s.bfloat16(), torch.randn(1, w.shape[1]).bfloat16()) for w, s in zip(whole, scales, strict=True)]
 
     @torch.no_grad()

@@ -91,8 +91,7 @@ def page(out: Path, machine: str) -> str:
 TEMPLATE = """# Shakespeare, written on
 
 Written by `benchmarks/texts.py`; do not edit. Bits per byte on the last tenth of `shakespeare.txt`, after {steps:,} steps of 8 windows of
-256 bytes; each system at its default size
-(`wide-gpt`: gpt of width 264); {machine}.
+256 bytes; each system at its default size (`wide-gpt`: gpt of width 264); {machine}. Times count only where nothing else ran.
 
 | system | parameters | bits per byte | learning rate | minutes to train | bytes a second, written |
 |---|---|---|---|---|---|

@@ -96,7 +96,8 @@ def learnt(folder: Path) -> list[str]:
     if not (folder / quality.FILE).exists():
         return []
     found = json.loads((folder / quality.FILE).read_text(encoding="utf-8"))
-    whole = [n for n in found["recall"] if all(quality.complete(found[task].get(n)) for task in ("recall", "copying"))]
+    shared = [name for name, task in quality.TASKS.items() if task.entrants is None]
+    whole = [n for n in found["recall"] if all(quality.complete(found[task].get(n)) for task in shared)]
     rates = ", ".join(f"{rate:g}" for rate in quality.RATES)
     return [LEARN.format(rates=rates), *quality.table(found, whole), ""]
 
