@@ -17,15 +17,17 @@ def chunk_size(length: int, largest: int) -> int:
 
 def cut(x_BTHK: Tensor, size: int) -> Tensor:
     rows, length, heads, width = x_BTHK.shape
-    x = F.pad(x_BTHK.transpose(1, 2), (0, 0, 0, -length % size))
-    return x.reshape(rows * heads, -1, size, width).transpose(0, 1).contiguous()
+    # Padding by nothing would copy, and so would merging dimensions before they lie in their final order: one copy is enough.
+    x = F.pad(x_BTHK, (0, 0, 0, 0, 0, -length % size)) if length % size else x_BTHK
+    x = x.unflatten(1, (-1, size)).permute(1, 0, 3, 2, 4).contiguous()
+    return x.view(-1, rows * heads, size, width)
 
 
 def join(x: Tensor, like_BTHK: Tensor) -> Tensor:
     """Back to [B, T, H, K], B, T and H as in `like`."""
     rows, length, heads, _ = like_BTHK.shape
-    x = x.transpose(0, 1).reshape(rows, heads, -1, x.shape[-1])[:, :, :length]
-    return x.transpose(1, 2).contiguous()
+    x = x.unflatten(1, (rows, heads)).permute(1, 0, 3, 2, 4).flatten(1, 2)
+    return x[:, :length].contiguous()
 
 
 def product(a: Tensor, b: Tensor, out: Tensor, *, add: bool = False) -> None:

@@ -30,25 +30,19 @@ Into = tuple[Tensor, Tensor, Tensor]
 
 
 class Rates:
-    """Of log gates g [N, B·G, C, r]: since, until [N, B·G, C, r, 1], keep [N, B·G, 1, r, 1], between [N, B·G, r, C, C]."""
+    """Of log gates g [N, B·G, r, C]: since, until [N, B·G, r, C, 1], keep [N, B·G, 1, r, 1], between [N, B·G, r, C, C]."""
 
     def __init__(self, g: Tensor) -> None:
-        G = g.double().clamp(min=SHUT).cumsum(-2)
+        G = g.double().clamp(min=SHUT).cumsum(-1)
         self.since = G.exp().to(g.dtype)[..., None]
-        self.until = (G[..., -1:, :] - G).exp().to(g.dtype)[..., None]
-        self.keep = self.since[:, :, -1:]
-        later = G.mT
-        self.between = (later[..., :, None] - later[..., None, :]).to(g.dtype).exp_().tril_()
-
-
-def together(x_BTHV: Tensor, groups: int) -> Tensor:
-    """[B, T, G, r·V]: the heads of a group side by side."""
-    return x_BTHV.reshape(*x_BTHV.shape[:2], groups, -1)
+        self.until = (G[..., -1:] - G).exp().to(g.dtype)[..., None]
+        self.keep = self.since[..., -1:, :].transpose(-3, -2)
+        self.between = (G[..., :, None] - G[..., None, :]).to(g.dtype).exp_().tril_()
 
 
 def apart(x: Tensor, heads: int) -> Tensor:
     """[..., r·V] -> [..., r, V], a view."""
-    return x.view(*x.shape[:-1], heads, -1)
+    return x.unflatten(-1, (heads, -1))
 
 
 def by_head(x: Tensor, heads: int) -> Tensor:
@@ -56,27 +50,31 @@ def by_head(x: Tensor, heads: int) -> Tensor:
     return apart(x, heads).transpose(-3, -2)
 
 
-def times(x: Tensor, scale: Tensor) -> Tensor:
-    """[..., C, r·V] with each head scaled."""
-    return (apart(x, scale.shape[-2]) * scale).flatten(-2)
+def beside(x: Tensor, scale: Tensor) -> Tensor:
+    """[..., r, C, V], each scaled, -> [..., C, r·V], the heads of a group side by side."""
+    *batch, heads, size, width = x.shape
+    made = x.new_empty(*batch, size, heads, width)
+    torch.mul(x, scale, out=made.transpose(-3, -2))
+    return made.flatten(-2)
 
 
 @torch.library.custom_op("sequary::linear_attend_headwise", mutates_args=())
 def headwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """q, k [B, T, G, K], v [B, T, G·r, V], g [B, T, G·r, 1], S [B, G·r, K, V] -> (o, last state, states [N + 1, B·G, K, r·V] at the
     chunks' starts and after the last)."""
-    shared, size, like = q.shape[2], chunk_size(q.shape[1], CHUNK), together(v, q.shape[2])
+    shared, size, like = q.shape[2], chunk_size(q.shape[1], CHUNK), v
     heads = v.shape[2] // shared
-    q, k, v, rates = (cut(x, size) for x in (q, k, like, together(g, shared)))
-    out, begins = torch.empty_like(v), S.new_empty(len(v) + 1, v.shape[1], q.shape[-1], v.shape[-1])
+    q, k, v, g = (cut(x, size) for x in (q, k, v, g))
+    out, begins = torch.empty_like(v), S.new_empty(len(v) + 1, k.shape[1], q.shape[-1], heads * v.shape[-1])
     begins[0] = inward(S, shared)
-    for now in groups(len(v), HELD // (v.shape[1] * heads)):
-        rate, passed = Rates(rates[now]), apart(begins[now.start : now.stop + 1], heads)
-        states(passed, apart(k[now].mT @ times(v[now], rate.until), heads), rate.keep)
-        out[now] = times(q[now] @ begins[now], rate.since)
-        pairs = (q[now] @ k[now].mT)[:, :, None] * rate.between
-        by_head(out[now], heads).add_(pairs @ by_head(v[now], heads))
-    return join(out, like).view(*like.shape[:2], shared * heads, -1), outward(begins[-1], S), begins
+    for now in groups(len(v), HELD // v.shape[1]):
+        v_h, out_h, g_h = (x[now].unflatten(1, (-1, heads)) for x in (v, out, g))
+        rate, passed = Rates(g_h[..., 0]), apart(begins[now.start : now.stop + 1], heads)
+        states(passed, apart(k[now].mT @ beside(v_h, rate.until), heads), rate.keep)
+        pairs = rate.between.mul_((q[now] @ k[now].mT)[:, :, None])
+        product(pairs.flatten(1, 2), v[now], out[now])
+        out_h.addcmul_(by_head(q[now] @ begins[now], heads), rate.since)
+    return join(out, like), outward(begins[-1], S), begins
 
 
 def inward(S_BHKV: Tensor, shared: int) -> Tensor:
@@ -101,45 +99,44 @@ def _backward(
     do: Tensor, dS: Tensor, q: Tensor, k: Tensor, v: Tensor, g: Tensor, o: Tensor, begins: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of q, k, v, g and the first state."""
-    shared, size, like_k, values = q.shape[2], chunk_size(q.shape[1], CHUNK), q, v
-    heads, like = v.shape[2] // shared, together(v, shared)
-    grown = (do * o).sum(-1)
-    q, k, v, do, rates = (cut(x, size) for x in (q, k, like, together(do, shared), together(g, shared)))
-    dq, dk, dv, ends = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), torch.empty_like(rates[:, :, 0])
+    shared, size, like_k, like_v, like_g = q.shape[2], chunk_size(q.shape[1], CHUNK), q, v, g
+    heads = v.shape[2] // shared
+    grown = (do * o).sum(-1, keepdim=True)
+    q, k, v, g, do = (cut(x, size) for x in (q, k, v, g, do))
+    dq, dk, dv, ends = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), torch.empty_like(g[:, :, 0, 0])
     end = inward(dS, shared)
-    for now in reversed(groups(len(v), HELD // (v.shape[1] * heads))):
-        rate = Rates(rates[now])
-        into = dq[now], dk[now], dv[now]
-        end, after = _group(do[now], end, q[now], k[now], v[now], rate, begins[now], into)
-        ends[now] = apart(begins[now.start + 1 : now.stop + 1] * after, heads).sum((-3, -1))
-    dvalues = join(dv, like).view(values.shape)
-    grown = cut((grown - (values * dvalues).sum(-1)).view(*like.shape[:2], shared, heads), size)
-    grown[..., -1, :] += ends
-    dg = join(grown.flip(-2).cumsum(-2).flip(-2), together(g, shared))
-    return join(dq, like_k), join(dk, like_k), dvalues, dg.view(g.shape), outward(end, dS)
+    for now in reversed(groups(len(v), HELD // v.shape[1])):
+        do_h, v_h, g_h, dv_h = (x[now].unflatten(1, (-1, heads)) for x in (do, v, g, dv))
+        into = dq[now], dk[now], dv_h
+        end, after = _group(do_h, end, q[now], k[now], v_h, Rates(g_h[..., 0]), begins[now], into)
+        ends[now] = apart(begins[now.start + 1 : now.stop + 1] * after, heads).sum((-3, -1)).flatten(1)
+    dvalues = join(dv, like_v)
+    grown = cut(grown - (like_v * dvalues).sum(-1, keepdim=True), size)
+    grown[:, :, -1, 0] += ends
+    dg = join(grown.flip(-2).cumsum(-2).flip(-2), like_g)
+    return join(dq, like_k), join(dk, like_k), dvalues, dg, outward(end, dS)
 
 
 def _group(
     do: Tensor, end: Tensor, q: Tensor, k: Tensor, v: Tensor, rate: Rates, begins: Tensor, into: Into
 ) -> tuple[Tensor, Tensor]:
     """Fill dq, dk and dv; (gradient of the state before these chunks, of the states after each); `end`: of that after them all."""
-    heads = rate.since.shape[-2]
-    read = times(do, rate.since)
+    heads = do.shape[2]
+    read = beside(do, rate.since)
     dstates = end.new_empty(len(v) + 1, *end.shape)  # backwards in time: of the state after the last chunk first
     dstates[0] = end
     added = apart((q.mT @ read).flip(0), heads)
     states(apart(dstates, heads), added, rate.keep.flip(0))
     after = dstates[:-1].flip(0)
-    do_h, v_h = by_head(do, heads).contiguous(), by_head(v, heads)
-    dscores = (do_h @ v_h.mT).mul_(rate.between).sum(2)
+    dscores = (do @ v.mT).mul_(rate.between).sum(2)
     dq, dk, dv = into
     product(dscores, k, dq)
     product(read, begins.mT, dq, add=True)
     product(dscores.mT, q, dk)
-    product(times(v, rate.until), after.mT, dk, add=True)
-    torch.mul(apart(k @ after, heads), rate.until, out=apart(dv, heads))
-    pairs = (q @ k.mT)[:, :, None] * rate.between
-    by_head(dv, heads).add_(pairs.mT @ do_h)
+    product(beside(v, rate.until), after.mT, dk, add=True)
+    pairs = rate.between.mul_((q @ k.mT)[:, :, None])
+    product(pairs.mT.flatten(1, 2), do.flatten(1, 2), dv.flatten(1, 2))
+    dv.addcmul_(by_head(k @ after, heads), rate.until)
     return dstates[-1], after
 
 

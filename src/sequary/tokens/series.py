@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sequary.core.contracts import Member
 from sequary.core.ctx import Ctx
 from sequary.core.values import Batch, Scale
+from sequary.ops.dropout import Dropout
 
 
 class Windows(Member):
@@ -135,12 +136,15 @@ class ChannelPatches(SeriesTokens):
     """Each channel a row of its own, cut into overlapping patches, each a token with a learned position.
 
     PatchTST, section 3.1: patches of `patch` steps every `stride`, the end padded by `stride` repeats of the last value, so
-    N = (L − patch) // stride + 2; without `padded`, one less and surplus steps at the end are lost.
+    N = (L − patch) // stride + 2; without `padded`, one less and surplus steps at the end are lost. `dropout` acts on the
+    tokens with their positions.
     """
 
     tiny = {"context": 12, "patch": 4, "stride": 2}
 
-    def __init__(self, dim: int, *, context: int, patch: int = 16, stride: int = 8, padded: bool = True) -> None:
+    def __init__(
+        self, dim: int, *, context: int, patch: int = 16, stride: int = 8, padded: bool = True, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.patch, self.stride, self.end = patch, stride, stride if padded else 0
         if context + self.end < patch:
@@ -152,11 +156,12 @@ class ChannelPatches(SeriesTokens):
         self.positions = nn.Parameter(
             torch.empty((context + self.end - patch) // stride + 1, dim).uniform_(-0.02, 0.02)
         )
+        self.dropout = Dropout(dropout)
 
     def fold(self, values_BLC: Tensor, batch: Batch, ctx: Ctx) -> tuple[Tensor, Ctx]:
         rows = rearrange(values_BLC, "b l c -> (b c) l")
         padded = torch.cat((rows, rows[:, -1:].expand(-1, self.end)), 1)
-        return self.embed(padded.unfold(1, self.patch, self.stride)) + self.positions, ctx
+        return self.dropout(self.embed(padded.unfold(1, self.patch, self.stride)) + self.positions), ctx
 
     def unfold(self, x: Tensor, batch: Batch) -> Tensor:
         return rearrange(x, "(b c) n d -> b c n d", b=batch.values.shape[0])

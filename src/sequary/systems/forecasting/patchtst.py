@@ -37,7 +37,7 @@ block = part(
 RECIPE = forecaster(
     dim=16,
     scale=part(InstanceNorm),
-    tokens=part(ChannelPatches, context=FromData("context"), patch=16, stride=8),
+    tokens=part(ChannelPatches, context=FromData("context"), patch=16, stride=8, dropout=0.3),
     backbone=part(Stack, depth=3, blocks=(block,)),
     head=part(HorizonPoints, horizon=FromData("horizon"), tokens=FromData("patches"), dropout=0.0),
     train=Train(lr=1e-3, batch=128, steps=2000, weight_decay=0.01, patience=5),
