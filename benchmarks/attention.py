@@ -16,7 +16,15 @@ from sequary.ops.attend import attend
 from sequary.ops.causal_attend import causal_attend
 from sequary.ops.forms import form
 
-SHAPES = ((224, 8, 12, 64), (32, 8, 7, 16), (32, 4, 64, 32), (8, 8, 256, 64))
+SHAPES = (
+    (224, 8, 12, 64),
+    (32, 8, 7, 16),
+    (896, 4, 42, 4),
+    (64, 4, 49, 16),
+    (64, 4, 20, 64),
+    (32, 4, 64, 32),
+    (8, 8, 256, 64),
+)
 CAUSAL = ((32, 4, 64, 32), (8, 6, 256, 64), (4, 6, 512, 64))
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 

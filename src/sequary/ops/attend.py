@@ -46,10 +46,9 @@ def attend(
     bias: Tensor | None = None,
     scale: float | None = None,
 ) -> Tensor:
-    """[B, H, T, V]. Forms: "reference" (the products written out), "sdpa" (torch's fused one, the default but for bfloat16 on a
-    CPU up to 64 keys, where both passes of the fused one take 2 to 10 times as long as the products)."""
-    slow = q_BHTK.device.type == "cpu" and q_BHTK.dtype == torch.bfloat16 and k_BHSK.shape[-2] <= 64
-    if chosen("reference" if slow else "sdpa") == "reference":
+    """[B, H, T, V]. Forms: "reference" (the products written out), "sdpa" (torch's fused one, the default but where `_slow`)."""
+    plain = sees is None and bias is None and not causal
+    if chosen("reference" if _slow(q_BHTK, k_BHSK.shape[-2], plain) else "sdpa") == "reference":
         return weights(q_BHTK, k_BHSK, sees=sees, causal=causal, bias=bias, scale=scale) @ v_BHSV
     if sees is None and bias is None:
         return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSV, is_causal=causal, scale=scale)
@@ -63,6 +62,14 @@ def attend(
         added = added.masked_fill(~allowed, torch.finfo(q_BHTK.dtype).min)
     out = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSV, attn_mask=added, scale=scale)
     return out if allowed is None else torch.where(allowed.any(-1, keepdim=True), out, 0.0)
+
+
+def _slow(q: Tensor, keys: int, plain: bool) -> bool:
+    """Whether both passes of torch's fused attention take longer than the products: on a CPU, for bfloat16 up to 64 keys (2 to 10
+    times), and without any mask for 17 to 63 (1 to 2 times, most where 16 does not divide them). `python benchmarks/attention.py`."""
+    if q.device.type != "cpu" or torch.compiler.is_compiling():  # a graph serves all lengths
+        return False
+    return keys <= 64 if q.dtype == torch.bfloat16 else plain and 16 < keys < 64
 
 
 def _allowed(sees: Tensor | None, causal: bool, t: int, s: int, device: torch.device) -> Tensor | None:
