@@ -23,6 +23,7 @@ CARD = Card(
         "Each head's query and key are normalised alone and scaled as softmax's scores are, s = q̂·k̂ / √K; one of the authors' "
         "normalisations divides by the largest norm of the sequence, which reads the future.",
         "The symmetric moments are kept once: K (K + 1) / 2 of them. The gradient is the chunked op's own.",
+        "Of 8 pairs both arms recalled all (0.9995 and 0.997), which told nothing; the experiment has 16.",
     ),
 )
 block = part(PreNorm, parts=(part(CausalKernelAttention, heads=8, key=8, feature=part(Polynomial)), part(SwiGLU)))
@@ -35,9 +36,9 @@ CLAIM = Claim(
     better="higher",
     margin=0.02,
     settings={
-        "pairs": 8,
-        "length": 48,
-        "keys": 32,
+        "pairs": 16,
+        "length": 64,
+        "keys": 64,
         "values": 16,
         "seeds": 3,
         # 8 entries give 45 features; elu + 1 has as many of 45 entries, and a narrower feed-forward for them.
