@@ -32,6 +32,7 @@ SIZES = {
         "patchtst",
         {
             "dim": 512,
+            "model__tokens__dropout": 0.1,
             "model__backbone__depth": 1,
             "model__backbone__blocks__0__parts__0__heads": 8,
             "model__backbone__blocks__0__parts__0__dropout": 0.1,

@@ -27,6 +27,7 @@ CARD = Card(
     notes=(
         "The authors' code adds attention scores from layer to layer; the converter builds ResidualScores for it.",
         "There pre_norm=True puts the normed values in the place of the residual stream, and d_k, d_v are free: SourceEncoder does so.",
+        "Dropout acts on the embedded patches too, as in the authors' code, which no recorded case shows: they are of evaluation mode.",
         "Declined: pretrain_head=True (no forecast), an even kernel_size (an average shorter than the series), n_heads that does not "
         "divide d_model, an act other than relu and gelu, a head_type of another name: the source cannot run any of them.",
     ),
