@@ -72,7 +72,7 @@ ENTRIES = {
     "patchtst-336": Entry(
         "patchtst",
         336,
-        {TRAIN + "lr": 1e-4, TRAIN + "steps": 1200, TRAIN + "evaluate_every": 100},
+        {TRAIN + "lr": 3e-4, TRAIN + "steps": 1200, TRAIN + "evaluate_every": 100},
         {TRAIN + "lr": (1e-4, 3e-4, 1e-3)},
         "0.376 / 0.400 (its paper 0.375 / 0.399)",
     ),

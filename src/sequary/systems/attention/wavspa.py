@@ -71,7 +71,7 @@ CLAIM = Claim(
         "context": 24,
         "steps": 600,
         "grid": (1e-2, 3e-3, 1e-3),
-        "seeds": 3,
+        "seeds": 6,
         "live": {"labels": 300, "test": 500, "grid": (3e-3,), "steps": 100},
     },
 )

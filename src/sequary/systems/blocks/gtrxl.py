@@ -55,7 +55,7 @@ CLAIM = Claim(
         "cues": 2,
         "delay": 30,
         "entropy": 0.01,
-        "seeds": 8,
+        "seeds": 7,
         "beside": ("gtrxl-reordered",),
         "rates": (1e-3, 1e-2, 3e-2, 1e-1),
         "train": {**TRAIN, "stages__0__train__steps": 300},

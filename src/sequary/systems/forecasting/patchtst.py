@@ -61,7 +61,7 @@ CLAIM = Claim(
             "stages__0__train__batch": 16,
         },
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
-        "seeds": 5,
+        "seeds": 8,
         "live": {"horizon": 24, "train": {"stages__0__train__steps": 60, "stages__0__train__batch": 16}, "grid": {}},
     },
 )
