@@ -66,10 +66,11 @@ def attend(
 
 def _slow(q: Tensor, keys: int, plain: bool) -> bool:
     """Whether both passes of torch's fused attention take longer than the products: on a CPU, for bfloat16 up to 64 keys (2 to 10
-    times), and without any mask for 17 to 63 (1 to 2 times, most where 16 does not divide them). `python benchmarks/attention.py`."""
+    times), and without any mask for 17 to 63, where something is learnt (1 to 2 times, most where 16 does not divide them).
+    `python benchmarks/attention.py`."""
     if q.device.type != "cpu" or torch.compiler.is_compiling():  # a graph serves all lengths
         return False
-    return keys <= 64 if q.dtype == torch.bfloat16 else plain and 16 < keys < 64
+    return keys <= 64 if q.dtype == torch.bfloat16 else plain and 16 < keys < 64 and torch.is_grad_enabled()
 
 
 def _allowed(sees: Tensor | None, causal: bool, t: int, s: int, device: torch.device) -> Tensor | None:
