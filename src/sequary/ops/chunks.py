@@ -19,14 +19,14 @@ def cut(x_BTHK: Tensor, size: int) -> Tensor:
     rows, length, heads, width = x_BTHK.shape
     # Padding by nothing would copy, and so would merging dimensions before they lie in their final order: one copy is enough.
     x = F.pad(x_BTHK, (0, 0, 0, 0, 0, -length % size)) if length % size else x_BTHK
-    x = x.unflatten(1, (-1, size)).permute(1, 0, 3, 2, 4).contiguous()
+    x = x.view(rows, -1, size, heads, width).permute(1, 0, 3, 2, 4).contiguous()
     return x.view(-1, rows * heads, size, width)
 
 
 def join(x: Tensor, like_BTHK: Tensor) -> Tensor:
     """Back to [B, T, H, K], B, T and H as in `like`."""
     rows, length, heads, _ = like_BTHK.shape
-    x = x.unflatten(1, (rows, heads)).permute(1, 0, 3, 2, 4).flatten(1, 2)
+    x = x.view(len(x), rows, heads, *x.shape[2:]).permute(1, 0, 3, 2, 4).flatten(1, 2)
     return x[:, :length].contiguous()
 
 

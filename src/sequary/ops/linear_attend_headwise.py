@@ -42,7 +42,12 @@ class Rates:
 
 def apart(x: Tensor, heads: int) -> Tensor:
     """[..., r·V] -> [..., r, V], a view."""
-    return x.unflatten(-1, (heads, -1))
+    return x.view(*x.shape[:-1], heads, -1)
+
+
+def of_group(x: Tensor, heads: int) -> Tensor:
+    """[N, B·G·r, C, V] -> [N, B·G, r, C, V], a view."""
+    return x.view(len(x), -1, heads, *x.shape[2:])
 
 
 def by_head(x: Tensor, heads: int) -> Tensor:
@@ -68,7 +73,7 @@ def headwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Ten
     out, begins = torch.empty_like(v), S.new_empty(len(v) + 1, k.shape[1], q.shape[-1], heads * v.shape[-1])
     begins[0] = inward(S, shared)
     for now in groups(len(v), HELD // v.shape[1]):
-        v_h, out_h, g_h = (x[now].unflatten(1, (-1, heads)) for x in (v, out, g))
+        v_h, out_h, g_h = (of_group(x[now], heads) for x in (v, out, g))
         rate, passed = Rates(g_h[..., 0]), apart(begins[now.start : now.stop + 1], heads)
         states(passed, apart(k[now].mT @ beside(v_h, rate.until), heads), rate.keep)
         pairs = rate.between.mul_((q[now] @ k[now].mT)[:, :, None])
@@ -106,7 +111,7 @@ def _backward(
     dq, dk, dv, ends = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), torch.empty_like(g[:, :, 0, 0])
     end = inward(dS, shared)
     for now in reversed(groups(len(v), HELD // v.shape[1])):
-        do_h, v_h, g_h, dv_h = (x[now].unflatten(1, (-1, heads)) for x in (do, v, g, dv))
+        do_h, v_h, g_h, dv_h = (of_group(x[now], heads) for x in (do, v, g, dv))
         into = dq[now], dk[now], dv_h
         end, after = _group(do_h, end, q[now], k[now], v_h, Rates(g_h[..., 0]), begins[now], into)
         ends[now] = apart(begins[now.start + 1 : now.stop + 1] * after, heads).sum((-3, -1)).flatten(1)
