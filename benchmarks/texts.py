@@ -26,6 +26,7 @@ from sequary.tasks.language.generation import write
 from sequary.tasks.language.ngram import NGram
 from sequary.tasks.language.train import train
 from sequary.tasks.sampling import Sampling
+from sequary.tasks.training import Training
 from sequary.train.manifest import Chosen
 
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -48,7 +49,8 @@ def fitted(name: str, steps: int, rate: float, folder: Path) -> Fitted:
     stage = "stages__0__train__"
     settings = {stage + "lr": rate, stage + "steps": steps, stage + "evaluate_every": 100, stage + "patience": None}
     chosen = Chosen(precision="full", steps=steps, batch=recipe.stages[0].train.batch)
-    return train(recipe, shakespeare()[0], context=256, seed=0, settings=settings, folder=folder, chosen=chosen)
+    asked = Training(seed=0, context=256, settings=settings, folder=folder, chosen=chosen)
+    return train(recipe, shakespeare()[0], asked)
 
 
 def judged(name: str, steps: int, out: Path) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_dry_run_reads_well(table: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert not re.search(r"\b1 (runs|seeds|steps|cores|candidates)\b", said)
     assert not re.search(r"\d\.\d{6}", said)
     assert f"{broken}: cannot be built: ValueError: " in said
-    assert "weather, which a panel does not tell" in said
+    assert "weather, which these series do not tell" in said
 
 
 @pytest.mark.parametrize("flag", [(), ("--dry-run",)])

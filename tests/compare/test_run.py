@@ -69,7 +69,7 @@ def test_a_users_own_file_works_in_a_worker(made: tuple[Board, Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [("raises.py", "RuntimeError: no such thing (raises.py, line"), ("dies.py", "killed by signal 9"), ("nan.py", "")]
-    + [("unbound.py", "weather, which a panel does not tell")],
+    + [("unbound.py", "weather, which these series do not tell")],
 )
 def test_a_crash_is_reported_and_stops_nobody(made: tuple[Board, Path], name: str, words: str) -> None:
     broken = of(made[0], name)

@@ -34,6 +34,7 @@ from sequary.tasks.forecast.drift import DriftWarning
 from sequary.tasks.forecast.fitted import Fitted
 from sequary.tasks.language import train as language
 from sequary.tasks.saved import SavedError, load, save
+from sequary.tasks.training import Training
 
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(120)]
 
@@ -61,11 +62,12 @@ def wide(steps: int = 120) -> pl.DataFrame:
     return pl.DataFrame({"date": DAYS[:steps], "sun": rng.normal(size=steps), "rain": rng.normal(10, 2, steps)})
 
 
-def fitted(frame: pl.DataFrame, name: str = "dlinear", **changes: Any):
+def fitted(frame: pl.DataFrame, name: str = "dlinear", levels: tuple[float, ...] = (0.8, 0.95), **changes: Any):
     recipe = system(name).recipe
     assert recipe is not None
     panel, _ = understand(frame)
-    return forecasting.train(recipe, panel, **{"horizon": 7, "context": 14, "seed": 0, "steps": 10, **changes})
+    asked = Training(**{"context": 14, "seed": 0, "steps": 10, **changes})
+    return forecasting.train(recipe, panel, asked, horizon=7, levels=levels)
 
 
 def forecaster(path: Path) -> Fitted:
@@ -203,7 +205,7 @@ def test_future_covariates_that_are_not_given_are_told(tmp_path: Path):
     panel, _ = understand(frame, columns=Columns(future=("price",)))
     recipe = system("dlinear").recipe
     assert recipe is not None
-    save(forecasting.train(recipe, panel, horizon=7, context=14, seed=0, steps=3), tmp_path / "m")
+    save(forecasting.train(recipe, panel, Training(context=14, seed=0, steps=3), horizon=7), tmp_path / "m")
     with pytest.warns(DriftWarning, match="future covariate 'price': known for 0 of the 7 steps after the end of"):
         load(tmp_path / "m").predict(frame)
 
@@ -211,7 +213,7 @@ def test_future_covariates_that_are_not_given_are_told(tmp_path: Path):
 def test_tied_tensors_are_stored_once_and_tied_again(tmp_path: Path):
     block = Tied("same", BLOCK)
     recipe = language_model(dim=16, depth=3, blocks=(block,), train=Train(batch=4, steps=3))
-    fit = language.train(recipe, np.arange(600, dtype=np.int64).astype(np.uint8), context=16, seed=0)
+    fit = language.train(recipe, np.arange(600, dtype=np.int64).astype(np.uint8), Training(context=16, seed=0))
     save(fit, tmp_path / "m")
     names = safetensors.torch.load_file(tmp_path / "m" / "weights.safetensors")
     assert sum(t.numel() for t in names.values()) == fit.params

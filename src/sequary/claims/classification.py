@@ -33,7 +33,7 @@ from sequary.tasks.classify.labelled import Labelled
 from sequary.tasks.classify.reading import read
 from sequary.tasks.classify.rows import Rows, scale
 from sequary.tasks.classify.train import prepare
-from sequary.tasks.training import learn
+from sequary.tasks.training import Training, learn
 from sequary.train.learning import evaluating
 from sequary.train.seeds import generator
 from sequary.train.source import Source
@@ -97,12 +97,7 @@ def trained(recipe: Recipe, data: Parts, rate: float, seed: int) -> tuple[Model,
         recipe.but(**{f"stages__{last}__train__lr": rate}),
         data.learnt,
         None,
-        seed=seed,
-        steps=None,
-        seconds=None,
-        folder=None,
-        device="cpu",
-        chosen=None,
+        Training(seed=seed),
         between=between,
     )
     return made.model, filled[-1]

@@ -31,6 +31,7 @@ from sequary.objectives.degradation import KINDS, Degradation
 from sequary.tasks.detect.fitted import Fitted
 from sequary.tasks.detect.judged import auroc
 from sequary.tasks.detect.train import train
+from sequary.tasks.training import Training
 from sequary.train.seeds import derive
 
 Settings = Mapping[str, Any]
@@ -96,7 +97,7 @@ def arms(slug: str, claim: Claim) -> dict[str, Recipe]:
 
 def learned(recipe: Recipe, settings: Settings, option: Settings, seed: int) -> Fitted:
     clean = table(sines(settings["steps"], settings["channels"], seed, "learn"))
-    return train(recipe, clean, context=settings["context"], seed=seed, settings=option)
+    return train(recipe, clean, Training(seed=seed, context=settings["context"], settings=option))
 
 
 def tune(slug: str, claim: Claim) -> Chosen:

@@ -17,7 +17,7 @@ from sequary.core.card import Claim
 from sequary.core.recipe import Recipe
 from sequary.data.texts import read_text
 from sequary.tasks.language.train import VOCABULARY, Bytes, Fitted, train
-from sequary.tasks.training import altered
+from sequary.tasks.training import Training, altered
 from sequary.train.manifest import Chosen as Replayed
 
 Chosen = dict[str, dict[str, Any]]
@@ -35,8 +35,8 @@ def learnt(claim: Claim, recipe: Recipe, seed: int, settings: Mapping[str, Any] 
     changed = {**claim.settings["train"], **settings}
     own = altered(recipe, changed).stages[-1].train
     chosen = Replayed(precision="full", steps=own.steps, batch=own.batch)
-    text, context = shakespeare()[0], claim.settings["context"]
-    return train(recipe, text, context=context, seed=seed, settings=changed, chosen=chosen)
+    asked = Training(seed=seed, context=claim.settings["context"], settings=changed, chosen=chosen)
+    return train(recipe, shakespeare()[0], asked)
 
 
 def bits(claim: Claim, fitted: Fitted) -> float:

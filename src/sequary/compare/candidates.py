@@ -12,6 +12,7 @@ from sequary.core import catalogue
 from sequary.core.catalogue import System
 from sequary.core.recipe import Recipe
 from sequary.tasks.fitted import Fit
+from sequary.tasks.training import Training
 from sequary.train.manifest import Chosen
 
 Kind = Literal["floor", "rival", "system"]
@@ -125,15 +126,10 @@ class Catalogued:
         """What makes a replay by the leak probe quick, beside the setting that is asked for."""
         return {"precision": "full", "batch": 4}
 
-    def training(self, ask: Ask) -> dict[str, Any]:
-        """The arguments that every task's `train` takes; in each stage the validation part is looked at as often as is asked."""
+    def training(self, ask: Ask) -> Training:
+        """In each stage the validation part is looked at as often as is asked."""
         every = {f"stages__{i}__train__evaluate_every": ask.every for i in range(len(self.recipe.stages))}
-        return {
-            "seed": ask.seed,
-            "steps": ask.steps,
-            "settings": {**plain(ask.setting), **every},
-            "chosen": frozen(ask),
-        }
+        return Training(seed=ask.seed, steps=ask.steps, settings={**plain(ask.setting), **every}, chosen=frozen(ask))
 
 
 def plain(setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class ClassifierEntrant(Catalogued):
 
     def fit(self, data: Labelled, ask: Ask) -> Fitted:
         """On all of these series."""
-        return train(self.recipe, data, **self.training(ask))
+        return train(self.recipe, data, self.training(ask))
 
 
 def ordinary() -> list[FloorEntrant]:

@@ -124,7 +124,7 @@ class DetectorEntrant(Catalogued):
 
     def fit(self, panel: Panel, ask: Ask) -> Fitted:
         """On all that a panel holds."""
-        return train(self.recipe, panel, **self.training(ask))
+        return train(self.recipe, panel, self.training(ask))
 
 
 def ordinary(panel: Panel) -> list[ResidualEntrant | ForestEntrant]:

@@ -108,7 +108,7 @@ class ImputerEntrant(Catalogued):
 
     def fit(self, panel: Panel, ask: Ask) -> Fitted:
         """On all that a panel holds."""
-        return train(self.recipe, panel, **self.training(ask))
+        return train(self.recipe, panel, self.training(ask))
 
 
 def ordinary() -> list[FloorEntrant | RivalEntrant]:

@@ -69,4 +69,4 @@ class MakerEntrant(Catalogued):
         return Trained(self.fit(images.take(slice(stop)), ask))
 
     def fit(self, images: Images, ask: Ask) -> Fitted:
-        return train(self.recipe, images, **self.training(ask))
+        return train(self.recipe, images, self.training(ask))

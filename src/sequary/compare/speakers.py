@@ -59,4 +59,4 @@ class SpeakerEntrant(Catalogued):
         return Trained(self.fit(text[:origin], ask))
 
     def fit(self, text: Bytes, ask: Ask) -> Fitted:
-        return train(self.recipe, text, **self.training(ask))
+        return train(self.recipe, text, self.training(ask))

@@ -38,7 +38,7 @@ class SystemEntrant(Catalogued):
 
     def fit(self, panel: Panel, ask: Ask) -> Fitted:
         """On all that a panel holds."""
-        return train(self.recipe, panel, horizon=ask.horizon, levels=ask.levels, **self.training(ask))
+        return train(self.recipe, panel, self.training(ask), horizon=ask.horizon, levels=ask.levels)
 
 
 def select(

@@ -15,6 +15,7 @@ from sequary.data.errors import DataError
 from sequary.data.roles import Columns
 from sequary.tasks.contract import Contract
 from sequary.tasks.fitted import Fit
+from sequary.tasks.training import Training
 
 Tell = Callable[[str], None]
 
@@ -43,10 +44,9 @@ class Asked:
     """Overrides of the recipe, by path."""
     device: str = "cpu"
 
-    def training(self) -> dict[str, Any]:
-        """The arguments that every task's `train` takes."""
+    def training(self) -> Training:
         names = ("context", "seed", "steps", "seconds", "settings", "device")
-        return {name: getattr(self, name) for name in names}
+        return Training(**{name: getattr(self, name) for name in names})
 
     def refuse(self, task: str, **useless: str) -> None:
         """ValueError for a field that is given all the same: `refuse("language", horizon="--horizon")`."""

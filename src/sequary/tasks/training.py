@@ -38,6 +38,34 @@ class Record:
     manifest: Mapping[str, Any]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What every task's `train` is told of the training itself."""
+
+    seed: int
+    context: int | None = None
+    """Steps or bytes of a window; `settings["context"]` goes before it; both missing: the task's own choice."""
+    steps: int | None = None
+    """Of the last stage; those before keep their ratio to it. They go before `seconds`, both before the stages' own."""
+    seconds: float | None = None
+    """Of all stages, shared in the ratio of their steps."""
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
+    """Overrides of the recipe by path, as `Recipe.but` takes them."""
+    folder: Path | None = None
+    """For manifests and checkpoints: the same call again continues."""
+    device: str = "cpu"
+    chosen: Chosen | None = None
+    """What an earlier run measured, to be replayed: precision, batch and form for every stage, the steps of the last one."""
+
+    def window(self, default: Callable[[], int]) -> int:
+        given = self.settings.get("context", self.context)
+        return default() if given is None else int(str(given))
+
+    def at(self, recipe: Recipe) -> Recipe:
+        """The recipe under the settings."""
+        return altered(recipe, self.settings)
+
+
 def needs(recipe: Recipe) -> set[str]:
     """The names that only data can fill (`FromData`)."""
     return _holes(recipe)
@@ -57,6 +85,14 @@ def _holes(value: Any) -> set[str]:
     return set[str]().union(*map(_holes, inner))
 
 
+def filled(recipe: Recipe, by: str) -> Recipe:
+    """The recipe, where nothing is left that `by`, the kind of data, does not tell."""
+    if needs(recipe):
+        wanted = ", ".join(sorted(needs(recipe)))
+        raise ValueError(f"the recipe asks for {wanted}, which {by} do not tell; use --set")
+    return recipe
+
+
 def altered(recipe: Recipe, settings: Mapping[str, object]) -> Recipe:
     """`recipe.but(**settings)`, "context" left out: it belongs to the windows."""
     return recipe.but(**{path: value for path, value in settings.items() if path != "context"})
@@ -66,34 +102,27 @@ def learn(
     recipe: Recipe,
     source: Source,
     validation: Source | None,
+    asked: Training,
     *,
-    seed: int,
-    steps: int | None,
-    seconds: float | None,
-    folder: Path | None,
-    device: str,
-    chosen: Chosen | None,
     between: Between | None = None,
 ) -> tuple[Trained, Record]:
-    """Fresh weights from `seed`, and the stages of the recipe one after the other, each on the user's data.
+    """Fresh weights from the seed, and the stages of the recipe one after the other, each on the user's data.
 
     Longer than 40 lines because each argument of two calls stands on a line.
 
-    Args:
-        steps: of the last stage; those before keep their ratio to it. It goes before `seconds`, both before the stages' own.
-        seconds: of all stages, shared in the ratio of their steps.
-        chosen: precision, batch and form for every stage, and the steps of the last one.
-        between: called after every stage but the last; None: all learn from the same.
+    The recipe is taken as it is: `asked.settings` and `asked.context` are the caller's. `between` is called after every stage but
+    the last; None: all learn from the same.
     """
     if not recipe.stages or any(stage.data is not None for stage in recipe.stages):
         raise ValueError(
             f"{recipe.model.name} has no stage that trains on the user's data alone; choose another system"
         )
-    where, last = device_named(device), recipe.stages[-1].train.steps
-    wanted = chosen.steps if chosen is not None else steps
+    where, last = device_named(asked.device), recipe.stages[-1].train.steps
+    chosen, folder, seconds = asked.chosen, asked.folder, asked.seconds
+    wanted = chosen.steps if chosen is not None else asked.steps
     own = sum(stage.train.steps for stage in recipe.stages)
     with forked(torch.device("cpu")):
-        torch.manual_seed(derive(seed, "weights"))
+        torch.manual_seed(derive(asked.seed, "weights"))
         model = recipe.build()
     record, trained = None, None
     for number, stage in enumerate(recipe.stages):
@@ -102,7 +131,7 @@ def learn(
         if wanted is not None:
             count = max(1, round(wanted * stage.train.steps / last))
             stage = dataclasses.replace(stage, train=dataclasses.replace(stage.train, steps=count))
-        at = seed if number == 0 else derive(seed, f"stage {number}")
+        at = asked.seed if number == 0 else derive(asked.seed, f"stage {number}")
         trained = fit(
             model,
             stage,
@@ -110,7 +139,7 @@ def learn(
             validation,
             seed=at,
             folder=folder if folder is None or len(recipe.stages) == 1 else folder / stage.name,
-            device=device,
+            device=asked.device,
             seconds=None if wanted is not None or seconds is None else seconds * stage.train.steps / own,
             chosen=None if chosen is None else dataclasses.replace(chosen, steps=stage.train.steps),
             recipe=recipe,

@@ -25,6 +25,7 @@ from sequary.tasks.classify.rows import Rows, binned, scale
 from sequary.tasks.classify.task import Saved
 from sequary.tasks.classify.train import default_context, held_out, refuses, train
 from sequary.tasks.saved import SavedError, save
+from sequary.tasks.training import Training
 from tests.tasks.classify.gestures import CLASSES, COLUMNS, recorded, small, table
 
 
@@ -34,7 +35,7 @@ def labelled(count: int = 60, seed: int = 0) -> Labelled:
 
 @pytest.fixture(scope="module")
 def made() -> Fitted:
-    return train(small(), labelled(120), seed=0, steps=120)
+    return train(small(), labelled(120), Training(seed=0, steps=120))
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,9 @@ def test_scale_and_context_come_from_what_is_learnt_from() -> None:
     wild = tuple(
         np.full((200, 2), 1e6) + np.arange(200)[:, None] if h else v for h, v in zip(held, data.values, strict=True)
     )
-    plain, other = (train(small(), d, seed=0, steps=2) for d in (data, dataclasses.replace(data, values=wild)))
+    plain, other = (
+        train(small(), d, Training(seed=0, steps=2)) for d in (data, dataclasses.replace(data, values=wild))
+    )
     assert plain.context == other.context == default_context(data.take(~held))
     np.testing.assert_array_equal(plain.scale, other.scale)
 
@@ -135,14 +138,14 @@ def test_whole_speakers_are_held_out_where_there_are_several(tmp_path: Path) -> 
 def test_too_few_series_are_all_learnt_from() -> None:
     data = labelled(12)
     assert not held_out(data).any()
-    assert train(small(), data, seed=0, steps=2).temperature == 1.0
+    assert train(small(), data, Training(seed=0, steps=2)).temperature == 1.0
 
 
 def test_recordings_from_a_file_to_classes(tmp_path: Path) -> None:
     path = recorded(tmp_path, 100)
     data, lines = read(str(path), Columns())
     assert lines[0].endswith("100 recordings, 0.2 minutes at 8,000 samples a second, 5 speakers")
-    save(train(small(), data, seed=0, steps=60), tmp_path / "m")
+    save(train(small(), data, Training(seed=0, steps=60)), tmp_path / "m")
     model = sequary.load(tmp_path / "m")
     found = model.classify(path)
     assert found.columns == ["recording", "label", "p-0", "p-1", "p-2"]
@@ -255,9 +258,9 @@ def test_only_classifiers_of_series_are_taken() -> None:
     head = recipe.model.get("head").but(head=part(Values, outputs=FromData("classes")))
     assert "a head that tells no classes" in str(refuses(recipe.but(model__head=head)))
     with pytest.raises(ValueError, match="choose a classifier of series"):
-        train(recipe.but(stages=recipe.stages[:1]), labelled(), seed=0)
+        train(recipe.but(stages=recipe.stages[:1]), labelled(), Training(seed=0))
     with pytest.raises(ValueError, match="context=1: one step has no order"):
-        train(recipe, labelled(), seed=0, context=1)
+        train(recipe, labelled(), Training(seed=0, context=1))
 
 
 def test_a_folder_whose_contract_is_another_model_s_is_refused(saved: Saved, tmp_path: Path) -> None:

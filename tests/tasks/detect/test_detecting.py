@@ -24,6 +24,7 @@ from sequary.tasks.detect.task import Saved
 from sequary.tasks.detect.train import default_context, refuses, train
 from sequary.tasks.saved import SavedError, save
 from sequary.tasks.task import Asked
+from sequary.tasks.training import Training
 from tests.tasks.detect.series import FAULTS, SMALL, waves
 from tests.tasks.panels import panel
 
@@ -34,7 +35,9 @@ COLUMNS = Columns(target=("a", "b"), label="fault")
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
     known, _ = understand(waves().drop("fault")[:240])
-    return train(RECIPE, known, context=16, seed=0, steps=150, settings=SMALL | {"stages__0__train__lr": 5e-3})
+    return train(
+        RECIPE, known, Training(context=16, seed=0, steps=150, settings=SMALL | {"stages__0__train__lr": 5e-3})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def test_faults_score_high(fitted: Fitted) -> None:
 
 def test_the_same_seed_gives_the_same_scores(fitted: Fitted) -> None:
     known, _ = understand(waves().drop("fault")[:240])
-    one, two = (train(RECIPE, known, context=16, seed=3, steps=3, settings=SMALL) for _ in range(2))
+    one, two = (train(RECIPE, known, Training(context=16, seed=3, steps=3, settings=SMALL)) for _ in range(2))
     np.testing.assert_array_equal(one.scores(known)[0], two.scores(known)[0])
     assert one.threshold.at() == two.threshold.at()
     np.testing.assert_array_equal(fitted.scores(known)[0], fitted.scores(known)[0])
@@ -192,11 +195,11 @@ def test_who_detects() -> None:
     other: Any = load("dlinear").recipe
     assert "does not learn scores of anomalies" in str(refuses(other))
     with pytest.raises(ValueError, match="choose a detector"):
-        train(other, panel(np.arange(50.0)), seed=0)
+        train(other, panel(np.arange(50.0)), Training(seed=0))
     with pytest.raises(ValueError, match="context=1: a window of one step"):
-        train(RECIPE, panel(np.arange(50.0)), context=1, seed=0)
+        train(RECIPE, panel(np.arange(50.0)), Training(context=1, seed=0))
     with pytest.raises(ValueError, match="patch=2 does not divide the 15 steps; use 14"):
-        train(RECIPE, panel(np.arange(90.0)), context=15, seed=0, steps=1, settings=SMALL)
+        train(RECIPE, panel(np.arange(90.0)), Training(context=15, seed=0, steps=1, settings=SMALL))
 
 
 @pytest.mark.parametrize(
@@ -208,5 +211,5 @@ def test_the_window_is_a_multiple_of_eight(steps: int, season: int, context: int
 
 def test_a_table_too_short_to_hold_out_learns_from_all() -> None:
     y = np.sin(np.arange(40) / 3)
-    fitted = train(RECIPE, panel(y), context=16, seed=0, steps=2, settings=SMALL)
+    fitted = train(RECIPE, panel(y), Training(context=16, seed=0, steps=2, settings=SMALL))
     assert fitted.threshold.steps == 40

@@ -24,6 +24,7 @@ from sequary.objectives.forecast import Forecast as ForecastLoss
 from sequary.tasks.forecast.floors import EmptyHistory, SeasonalNaive
 from sequary.tasks.forecast.holdout import held_out
 from sequary.tasks.forecast.train import default_context, needs, prepare, probabilities, train
+from sequary.tasks.training import Training
 from tests.tasks.panels import panel
 
 DLINEAR, PATCHTST = (recipe for name in ("dlinear", "patchtst") if (recipe := load(name).recipe) is not None)
@@ -36,8 +37,8 @@ def wave(steps: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     return 50 + 10 * np.sin(2 * np.pi * t / 12 + np.arange(channels)) + 0.3 * noise
 
 
-def fitted(p: Panel, **changes: Any):
-    return train(DLINEAR, p, **{"horizon": 6, "context": 24, "seed": 0, "steps": 150, **changes})
+def fitted(p: Panel, horizon: int = 6, **changes: Any):
+    return train(DLINEAR, p, Training(**{"context": 24, "seed": 0, "steps": 150, **changes}), horizon=horizon)
 
 
 def test_needs_names_every_hole():
@@ -219,7 +220,7 @@ def test_covariates_reach_the_model_and_its_own_quantiles_come_back_sorted():
     p = dataclasses.replace(p, categories={"k0": ("north", "south")})
     stage = Stage(objective=ForecastLoss(), train=Train(steps=1, lr=0.0))
     model = part(Told, cardinalities=FromData("cardinalities"), levels=FromData("levels"))
-    fit = train(Recipe(dim=1, model=model, stages=(stage,)), p, horizon=6, context=8, seed=0)
+    fit = train(Recipe(dim=1, model=model, stages=(stage,)), p, Training(context=8, seed=0), horizon=6)
     assert fit.native
     stranger = dataclasses.replace(p.series[0], static=np.array([np.nan]))
     first, second = fit.forecast(dataclasses.replace(p, series=(p.series[0], stranger)), LEVELS)
@@ -230,10 +231,10 @@ def test_covariates_reach_the_model_and_its_own_quantiles_come_back_sorted():
 
 def test_a_recipe_without_a_stage_is_refused():
     with pytest.raises(ValueError, match="no stage that trains"):
-        train(dataclasses.replace(DLINEAR, stages=()), panel(wave(100)), horizon=6, seed=0)
+        train(dataclasses.replace(DLINEAR, stages=()), panel(wave(100)), Training(seed=0), horizon=6)
 
 
 def test_a_model_of_another_task_is_refused():
     text = language_model(dim=8, depth=1, blocks=(BLOCK,))
     with pytest.raises(ValueError, match="LanguageModel does not forecast"):
-        train(text, panel(wave(100)), horizon=6, seed=0)
+        train(text, panel(wave(100)), Training(seed=0), horizon=6)

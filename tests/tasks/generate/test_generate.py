@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from sequary.tasks.generate.task import Saved
 from sequary.tasks.generate.train import refuses, side, train
 from sequary.tasks.image_tokens import rebuilt
 from sequary.tasks.saved import SavedError, save
-from sequary.tasks.task import OtherTask
+from sequary.tasks.task import OtherTask, Tell
+from sequary.tasks.training import Training
 from tests.tasks.generate.bars import CLASSES, GENERATORS, bars, tiny
 
 
@@ -30,8 +32,10 @@ def images(count: int = 60, edge: int = 6, *, labelled: bool = True) -> Images:
     return Images(pixels[..., None], codes, CLASSES) if labelled else Images(pixels[..., None])
 
 
-def fitted(slug: str = "var", given: Images | None = None, **changes: object) -> Fitted:
-    return train(tiny(slug), images() if given is None else given, **{"seed": 0, "steps": 3, **changes})
+def fitted(slug: str = "var", given: Images | None = None, tell: Tell = lambda line: None, **changes: Any) -> Fitted:
+    return train(
+        tiny(slug), images() if given is None else given, Training(**{"seed": 0, "steps": 3, **changes}), tell=tell
+    )
 
 
 @pytest.fixture(scope="module", params=GENERATORS)
@@ -102,7 +106,7 @@ def test_both_stages_learn_and_the_second_leaves_the_tokenizer_as_it_was(tmp_pat
 def test_a_generator_learns_its_classes() -> None:
     """A tokenizer and prior that are trained make bars of the class that is asked for."""
     recipe = tiny("rar").but(dim=32, model__tokenizer__coder__width=16, stages__1__train__lr=3e-3)
-    made = train(recipe, images(600), seed=0, steps=250)
+    made = train(recipe, images(600), Training(seed=0, steps=250))
     assert made.rebuilt.error < 0.03
     decode = made.recipe.decode
     assert decode is not None

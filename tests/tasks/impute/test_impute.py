@@ -23,6 +23,7 @@ from sequary.tasks.impute.fitted import Fitted
 from sequary.tasks.impute.task import RowsWarning, Saved
 from sequary.tasks.saved import load, save
 from sequary.tasks.task import OtherTask
+from sequary.tasks.training import Training
 
 STEPS = 240
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(STEPS)]
@@ -48,7 +49,7 @@ def wide() -> pl.DataFrame:
 
 def fitted(frame: pl.DataFrame, **changes: Any) -> Fitted:
     panel, _ = understand(frame)
-    return imputing.train(recipe(), panel, **{"context": 24, "seed": 0, "steps": 150, **changes})
+    return imputing.train(recipe(), panel, Training(**{"context": 24, "seed": 0, "steps": 150, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ def test_what_is_refused(folder: Path) -> None:
     assert forecaster is not None
     assert imputing.refuses(forecaster) is not None
     with pytest.raises(ValueError, match="does not learn to impute"):
-        imputing.train(forecaster, understand(wide())[0], seed=0, steps=1)
+        imputing.train(forecaster, understand(wide())[0], Training(seed=0, steps=1))
     with pytest.raises(ValueError, match="a window of one step"):
         fitted(wide(), context=1)
     with pytest.raises(DataError, match="column 'b', which the model was fitted with, is missing"):

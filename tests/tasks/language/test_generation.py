@@ -21,6 +21,7 @@ from sequary.tasks.language.task import Saved
 from sequary.tasks.language.train import train
 from sequary.tasks.sampling import Sampling
 from sequary.tasks.saved import save
+from sequary.tasks.training import Training
 
 SENTENCE = b"to be or not to be, that is the question. "
 TEXT = np.frombuffer(SENTENCE * 60, np.uint8)
@@ -30,7 +31,7 @@ GPT = language_model(dim=32, depth=1, blocks=(BLOCK,), train=Train(lr=1e-2, batc
 
 
 def fitted(recipe: Recipe = GPT, steps: int = 150, context: int = 16) -> Fitted:
-    return train(recipe, TEXT, context=context, seed=0, steps=steps)
+    return train(recipe, TEXT, Training(context=context, seed=0, steps=steps))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from sequary.core.catalogue import load
 from sequary.core.recipe import Train
 from sequary.core.values import Batch
 from sequary.tasks.language.train import Fitted, TextWindows, train
+from sequary.tasks.training import Training
 
 RECIPE = language_model(dim=16, depth=1, blocks=(BLOCK,), train=Train(lr=1e-2, batch=8, steps=60, warmup=0.1))
 
@@ -23,7 +24,7 @@ def text(size: int) -> np.ndarray:
 
 
 def fitted(data: NDArray[np.uint8] = text(2000), **changes: Any):
-    return train(RECIPE, data, **{"context": 16, "seed": 0, **changes})
+    return train(RECIPE, data, Training(**{"context": 16, "seed": 0, **changes}))
 
 
 def slow_bits(fit: Fitted, stream: NDArray[np.uint8], first: int):
@@ -104,4 +105,4 @@ def test_what_reads_ahead_has_no_bits_per_byte(name: str, reason: str) -> None:
     recipe = load(name).recipe
     assert recipe is not None
     with pytest.raises(ValueError, match=reason):
-        train(recipe, np.zeros(4000, np.uint8), seed=0, steps=1)
+        train(recipe, np.zeros(4000, np.uint8), Training(seed=0, steps=1))

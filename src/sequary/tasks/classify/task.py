@@ -66,7 +66,7 @@ def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
     labelled, lines = read(data, asked.columns)
     for line in lines:
         tell(line)
-    return train(recipe, labelled, tell=tell, **asked.training())
+    return train(recipe, labelled, asked.training(), tell=tell)
 
 
 def reopen(recipe: Recipe, model: Model, contract: Contract) -> Fitted:

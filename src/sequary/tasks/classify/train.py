@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,9 @@ from sequary.tasks.classify.fitted import Fitted, calibrated, logits, softmax
 from sequary.tasks.classify.labelled import Bools, Labelled
 from sequary.tasks.classify.rows import Rows, scale
 from sequary.tasks.task import Tell
-from sequary.tasks.training import altered, learn, needs
+from sequary.tasks.training import Training, filled, learn
 from sequary.tokens.series import SeriesTokens
 from sequary.train.device import device as device_named
-from sequary.train.manifest import Chosen
 
 SHARE = 0.2
 """Of the series, held out for early stopping and for the temperature."""
@@ -58,11 +55,8 @@ def default_context(data: Labelled) -> int:
 
 def prepare(recipe: Recipe, data: Labelled, *, context: int) -> Recipe:
     """The recipe with all that these series know filled in: context, channels, classes."""
-    bound = recipe.bind({"context": context, "channels": len(data.form.channels), "classes": len(data.classes)})
-    if needs(bound):
-        wanted = ", ".join(sorted(needs(bound)))
-        raise ValueError(f"the recipe asks for {wanted}, which labelled series do not tell; use --set")
-    return bound
+    known = {"context": context, "channels": len(data.form.channels), "classes": len(data.classes)}
+    return filled(recipe.bind(known), "labelled series")
 
 
 def held_out(data: Labelled) -> Bools:
@@ -87,26 +81,13 @@ def held_out(data: Labelled) -> Bools:
 def train(
     recipe: Recipe,
     data: Labelled,
+    asked: Training,
     *,
-    context: int | None = None,
-    seed: int,
-    steps: int | None = None,
-    seconds: float | None = None,
-    settings: Mapping[str, object] = {},
-    folder: Path | None = None,
-    device: str = "cpu",
-    chosen: Chosen | None = None,
     tell: Tell = lambda line: None,
 ) -> Fitted:
-    """Fit on labelled series; every stage learns from the same.
+    """Fit on labelled series; every stage learns from the same. `tell` is given a line about the series that were held out.
 
     Longer than 40 lines because it is the list of steps of the whole task, each a call.
-
-    Args:
-        steps: of the last stage; those before keep their ratio to it. It goes before `seconds`; both None: the recipe's.
-        tell: is given a line about the series that were held out.
-
-    The others are those of `forecast.train.train`.
 
     Raises:
         ValueError: no classifier of series, or a context below 2 steps.
@@ -114,27 +95,16 @@ def train(
     reason = refuses(recipe)
     if reason is not None:
         raise ValueError(f"{reason}; choose a classifier of series, such as tst-mvts")
-    where = device_named(device)
-    given = settings.get("context", context)
+    where = device_named(asked.device)
     held = held_out(data)
     learnt, judged = data.take(~held), data.take(held)
-    look = default_context(learnt) if given is None else int(str(given))
+    look = asked.window(lambda: default_context(learnt))
     if look < 2:
         raise ValueError(f"context={look}: one step has no order; give at least 2")
-    bound = prepare(altered(recipe, settings), data, context=look)
+    bound = prepare(asked.at(recipe), data, context=look)
     pair = scale(learnt)
     validation = Rows.of(judged, pair, look) if len(judged) else None
-    trained, record = learn(
-        bound,
-        Rows.of(learnt, pair, look),
-        validation,
-        seed=seed,
-        steps=steps,
-        seconds=seconds,
-        folder=folder,
-        device=device,
-        chosen=chosen,
-    )
+    trained, record = learn(bound, Rows.of(learnt, pair, look), validation, asked)
     temperature = 1.0
     if validation is not None:
         said = logits(trained.model, validation, where)

@@ -106,7 +106,7 @@ def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
     covariates = [n for n in panel.static + panel.past + panel.future if n != asked.columns.label]
     if covariates:
         tell(f"note: covariates are not used to detect: {', '.join(covariates)}")
-    fitted = train(recipe, panel, **asked.training())
+    fitted = train(recipe, panel, asked.training())
     _tell_threshold(fitted, tell)
     return fitted
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -16,10 +14,9 @@ from sequary.objectives.degradation import Degradation
 from sequary.tasks.detect.alarms import Bools, Threshold, distance
 from sequary.tasks.detect.fitted import Fitted, scores
 from sequary.tasks.forecast.holdout import held_out
-from sequary.tasks.training import altered, learn, needs
+from sequary.tasks.training import Training, filled, learn
 from sequary.tasks.whole_windows import split, targets
 from sequary.train.device import device as device_named
-from sequary.train.manifest import Chosen
 
 
 def refuses(recipe: Recipe) -> str | None:
@@ -37,34 +34,16 @@ def default_context(panel: Panel) -> int:
 
 def prepare(recipe: Recipe, panel: Panel, *, context: int) -> Recipe:
     """The recipe with all that this panel knows filled in: context, channels, season."""
-    bound = recipe.bind({"context": context, "channels": len(panel.channels), "season": panel.frequency.season})
-    if needs(bound):
-        raise ValueError(
-            f"the recipe asks for {', '.join(sorted(needs(bound)))}, which a panel does not tell; use --set"
-        )
-    return bound
+    known = {"context": context, "channels": len(panel.channels), "season": panel.frequency.season}
+    return filled(recipe.bind(known), "these series")
 
 
-def train(
-    recipe: Recipe,
-    panel: Panel,
-    *,
-    context: int | None = None,
-    seed: int,
-    steps: int | None = None,
-    seconds: float | None = None,
-    settings: Mapping[str, object] = {},
-    folder: Path | None = None,
-    device: str = "cpu",
-    chosen: Chosen | None = None,
-) -> Fitted:
+def train(recipe: Recipe, panel: Panel, asked: Training) -> Fitted:
     """Fit on `panel`, most of which should be normal.
-
-    Longer than 40 lines because it is the list of steps of the whole task, each a call.
 
     The last fifth of each series, a window at least, is held out for early stopping and for the threshold; a series shorter
     than three windows is learnt from whole. Where no series is longer, or the last fifths are empty, the threshold comes from
-    what was learnt from, which scores lower than new data. Arguments are those of `forecast.train.train`.
+    what was learnt from, which scores lower than new data.
 
     Raises:
         ValueError: no detector, a window below 2 steps, no window with two known cells.
@@ -72,26 +51,15 @@ def train(
     reason = refuses(recipe)
     if reason is not None:
         raise ValueError(f"{reason}; choose a detector")
-    panel, where = targets(panel), device_named(device)
-    given = settings.get("context", context)
-    look = default_context(panel) if given is None else int(str(given))
+    panel, where = targets(panel), device_named(asked.device)
+    look = asked.window(lambda: default_context(panel))
     if look < 2:
         raise ValueError(f"context={look}: a window of one step has no surroundings; give at least 2")
-    bound = prepare(altered(recipe, settings), panel, context=look)
+    bound = prepare(asked.at(recipe), panel, context=look)
     ends, judged = held_out(panel, look)
     scaler = Scaler.fit(panel.cut(ends.tolist()))
     source, validation = split(Bank.of(panel, scaler, before=look, after=look), ends, judged, look)
-    trained, record = learn(
-        bound,
-        source,
-        validation,
-        seed=seed,
-        steps=steps,
-        seconds=seconds,
-        folder=folder,
-        device=device,
-        chosen=chosen,
-    )
+    trained, record = learn(bound, source, validation, asked)
     said = scores(trained.model, panel, scaler, look, where)
     return Fitted(
         recipe=bound,

@@ -98,7 +98,7 @@ def reads(path: str) -> bool:
 def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
     panel, ahead = _panel(data, asked, tell)
     levels = (0.8, 0.95) if asked.levels is None else asked.levels
-    fitted = train(recipe, panel, horizon=ahead, levels=levels, **asked.training())
+    fitted = train(recipe, panel, asked.training(), horizon=ahead, levels=levels)
     _tell_padded(panel, fitted.context, ahead, tell)
     return fitted
 

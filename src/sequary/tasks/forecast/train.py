@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,8 @@ from sequary.data.windows import Bank
 from sequary.tasks.forecast.calibration import calibrated, has_quantiles
 from sequary.tasks.forecast.fitted import Fitted
 from sequary.tasks.forecast.holdout import held_out, split
-from sequary.tasks.training import altered, learn, needs
+from sequary.tasks.training import Training, filled, learn, needs
 from sequary.train.device import device as device_named
-from sequary.train.manifest import Chosen
 
 
 def default_context(panel: Panel, horizon: int) -> int:
@@ -71,11 +69,7 @@ def prepare(
     if needs(bound) & {"tokens", "patches"}:
         count = _tokens(bound, context, len(panel.channels))
         bound = bound.bind({"tokens": count, "patches": count})
-    if needs(bound):
-        raise ValueError(
-            f"the recipe asks for {', '.join(sorted(needs(bound)))}, which a panel does not tell; use --set"
-        )
-    return bound
+    return filled(bound, "these series")
 
 
 def _tokens(recipe: Recipe, context: int, channels: int) -> int:
@@ -89,17 +83,10 @@ def _tokens(recipe: Recipe, context: int, channels: int) -> int:
 def train(
     recipe: Recipe,
     panel: Panel,
+    asked: Training,
     *,
     horizon: int,
-    context: int | None = None,
-    seed: int,
-    steps: int | None = None,
-    seconds: float | None = None,
-    settings: Mapping[str, object] = {},
-    folder: Path | None = None,
     levels: Sequence[float] = (0.8, 0.95),
-    device: str = "cpu",
-    chosen: Chosen | None = None,
 ) -> Fitted:
     """Fit on `panel`, which ends where knowledge ends: nothing else is looked at.
 
@@ -108,13 +95,7 @@ def train(
     The last fifth of each series, a horizon at least, is held out for early stopping and for conformal residuals; the
     scale comes from what is before it. A series shorter than three horizons is learnt from whole.
 
-    Args:
-        context: look-back; `settings["context"]` goes before it; None: `default_context`.
-        steps, seconds: of training; both None: the recipe's steps.
-        settings: overrides of the recipe by path, as `Recipe.but` takes them.
-        folder: for manifest and checkpoints: the same call again continues.
-        levels: shares of the central intervals, 0.8 for 80 %.
-        chosen: what an earlier run measured, to be replayed.
+    `levels` are shares of the central intervals, 0.8 for 80 %; the context is the look-back.
 
     Raises:
         ValueError: horizon or context below 1, no window fits, the recipe needs more than a panel tells.
@@ -122,28 +103,17 @@ def train(
     reason = refuses(recipe)
     if reason is not None:
         raise ValueError(f"{reason}; choose a forecaster")
-    where = device_named(device)
-    given = settings.get("context", context)
-    look = default_context(panel, horizon) if given is None else int(str(given))
+    where = device_named(asked.device)
+    look = asked.window(lambda: default_context(panel, horizon))
     if horizon < 1 or look < 1:
         raise ValueError(f"horizon={horizon}, context={look}: both must be at least 1")
-    bound = prepare(altered(recipe, settings), panel, context=look, horizon=horizon, levels=levels)
+    bound = prepare(asked.at(recipe), panel, context=look, horizon=horizon, levels=levels)
     ends, judged = held_out(panel, horizon)
     known = panel.cut(ends.tolist())
     scaler = Scaler.fit(known)
     bank = Bank.of(panel, scaler, before=look, after=horizon)
     source, validation = split(bank, ends, judged, look, horizon)
-    trained, record = learn(
-        bound,
-        source,
-        validation,
-        seed=seed,
-        steps=steps,
-        seconds=seconds,
-        folder=folder,
-        device=device,
-        chosen=chosen,
-    )
+    trained, record = learn(bound, source, validation, asked)
     assert isinstance(trained.model, Forecasts)
     return Fitted(
         recipe=bound,

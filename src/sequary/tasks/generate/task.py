@@ -84,8 +84,7 @@ def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
     asked.refuse("generate", horizon="--horizon", context="--context", levels="--level", columns="a column")
     images = read_images(data)
     tell(understood(images, data))
-    given = {name: value for name, value in asked.training().items() if name != "context"}
-    return train(recipe, images, tell=tell, **given)
+    return train(recipe, images, asked.training(), tell=tell)
 
 
 def understood(images: Images, path: str) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import torch
 
 from sequary.core.contracts import Model
@@ -14,12 +11,11 @@ from sequary.models.tokenized import Tokenized, tokenized
 from sequary.tasks.generate.fitted import Fitted
 from sequary.tasks.image_tokens import Rebuilt, TokenRows, rebuilt
 from sequary.tasks.task import Tell
-from sequary.tasks.training import altered, learn, needs
+from sequary.tasks.training import Training, filled, learn
 from sequary.tokens.image_vae import ImageVAE
 from sequary.tokens.multiscale_vq import MultiScaleVQ
 from sequary.tokens.vq import VQ
 from sequary.train.device import device as device_named
-from sequary.train.manifest import Chosen
 from sequary.train.source import Source
 
 PROBE = 128
@@ -40,11 +36,7 @@ def refuses(recipe: Recipe) -> str | None:
 
 def prepare(recipe: Recipe, images: Images) -> Recipe:
     """The recipe with channels and number of classes filled in."""
-    bound = recipe.bind({"channels": images.pixels.shape[-1], "classes": len(images.classes)})
-    if needs(bound):
-        wanted = ", ".join(sorted(needs(bound)))
-        raise ValueError(f"the recipe asks for {wanted}, which images do not tell; use --set")
-    return bound
+    return filled(recipe.bind({"channels": images.pixels.shape[-1], "classes": len(images.classes)}), "images")
 
 
 def side(recipe: Recipe) -> int:
@@ -60,32 +52,19 @@ def side(recipe: Recipe) -> int:
 def train(
     recipe: Recipe,
     images: Images,
+    asked: Training,
     *,
-    seed: int,
-    steps: int | None = None,
-    seconds: float | None = None,
-    settings: Mapping[str, object] = {},
-    folder: Path | None = None,
-    device: str = "cpu",
-    chosen: Chosen | None = None,
     tell: Tell = lambda line: None,
 ) -> Fitted:
     """Fit on nine tenths of the images; the tenth that is held out says what the tokenizer keeps, and draws the learning curve.
 
-    Longer than 40 lines because each of its arguments and theirs stands on a line.
-
-    Args:
-        steps: of the prior; the tokenizer's keep their ratio to it. It goes before `seconds`; both None: the recipe's.
-        settings: overrides of the recipe by path, as `Recipe.but` takes them.
-        folder: for manifests and checkpoints: the same call again continues.
-        chosen: what an earlier run measured, to be replayed.
-        tell: is given one line between the stages.
+    `asked.steps` are the prior's; images have no context. `tell` is given one line between the stages.
     """
     reason = refuses(recipe)
     if reason is not None:
         raise ValueError(reason)
-    where = device_named(device)
-    bound = prepare(altered(recipe, settings), images)
+    where = device_named(asked.device)
+    bound = prepare(asked.at(recipe), images)
     edge = side(bound)
     learnt, held = (ImageRows(part, side=edge) for part in images.parts())
     found: list[Rebuilt] = []
@@ -96,18 +75,7 @@ def train(
         tell(words(found[0], len(held)))
         return TokenRows(model, learnt), TokenRows(model, held)
 
-    trained, record = learn(
-        bound,
-        learnt,
-        held,
-        seed=seed,
-        steps=steps,
-        seconds=seconds,
-        folder=folder,
-        device=device,
-        chosen=chosen,
-        between=between,
-    )
+    trained, record = learn(bound, learnt, held, asked, between=between)
     height, width, channels = images.pixels.shape[1:]
     return Fitted(
         recipe=bound,

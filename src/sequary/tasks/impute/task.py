@@ -93,7 +93,7 @@ def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
         tell(f"note: covariates are not used to impute: {', '.join(covariates)}")
     share = np.mean(np.concatenate([np.isnan(s.values).ravel() for s in panel.series]))
     tell(f"missing: {share:.1%} of the cells of the grid")
-    return train(recipe, panel, **asked.training())
+    return train(recipe, panel, asked.training())
 
 
 def reopen(recipe: Recipe, model: Model, contract: Contract) -> Fitted:

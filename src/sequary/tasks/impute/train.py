@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -17,10 +15,9 @@ from sequary.objectives.imputation import HiddenValues
 from sequary.tasks.forecast.holdout import held_out
 from sequary.tasks.impute.calibration import calibrated
 from sequary.tasks.impute.fitted import Fitted
-from sequary.tasks.training import altered, learn, needs
+from sequary.tasks.training import Training, filled, learn
 from sequary.tasks.whole_windows import split, targets
 from sequary.train.device import device as device_named
-from sequary.train.manifest import Chosen
 
 
 def refuses(recipe: Recipe) -> str | None:
@@ -45,33 +42,15 @@ def prepare(recipe: Recipe, panel: Panel, *, context: int) -> Recipe:
     assert isinstance(objective, HiddenValues | HiddenGaps)
     gaps = HiddenGaps(rate=objective.rate, reconstruction=objective.reconstruction)
     recipe = recipe.but(stages__0__objective=gaps)
-    bound = recipe.bind({"context": context, "channels": len(panel.channels), "season": panel.frequency.season})
-    if needs(bound):
-        raise ValueError(
-            f"the recipe asks for {', '.join(sorted(needs(bound)))}, which a panel does not tell; use --set"
-        )
-    return bound
+    known = {"context": context, "channels": len(panel.channels), "season": panel.frequency.season}
+    return filled(recipe.bind(known), "these series")
 
 
-def train(
-    recipe: Recipe,
-    panel: Panel,
-    *,
-    context: int | None = None,
-    seed: int,
-    steps: int | None = None,
-    seconds: float | None = None,
-    settings: Mapping[str, object] = {},
-    folder: Path | None = None,
-    device: str = "cpu",
-    chosen: Chosen | None = None,
-) -> Fitted:
+def train(recipe: Recipe, panel: Panel, asked: Training) -> Fitted:
     """Fit on the known cells of `panel`.
 
-    Longer than 40 lines because it is the list of steps of the whole task, each a call.
-
     The last fifth of each series, a window at least, is held out for early stopping and intervals; a series shorter than
-    three windows is learnt from whole. Arguments are those of `forecast.train.train`.
+    three windows is learnt from whole.
 
     Raises:
         ValueError: no imputer, a window below 2 steps, no window with two known cells.
@@ -79,33 +58,22 @@ def train(
     reason = refuses(recipe)
     if reason is not None:
         raise ValueError(f"{reason}; choose an imputer")
-    panel, where = targets(panel), device_named(device)
-    given = settings.get("context", context)
-    look = default_context(panel) if given is None else int(str(given))
+    panel, where = targets(panel), device_named(asked.device)
+    look = asked.window(lambda: default_context(panel))
     if look < 2:
         raise ValueError(f"context={look}: a window of one step has no surroundings; give at least 2")
-    bound = prepare(altered(recipe, settings), panel, context=look)
+    bound = prepare(asked.at(recipe), panel, context=look)
     scaler = Scaler.fit(panel)
     ends, judged = held_out(panel, look)
     bank = Bank.of(panel, scaler, before=look, after=look)
     source, validation = split(bank, ends, judged, look)
-    trained, record = learn(
-        bound,
-        source,
-        validation,
-        seed=seed,
-        steps=steps,
-        seconds=seconds,
-        folder=folder,
-        device=device,
-        chosen=chosen,
-    )
+    trained, record = learn(bound, source, validation, asked)
     first = np.where(judged, ends, bank.lengths)
     return Fitted(
         recipe=bound,
         model=trained.model,
         scaler=scaler,
-        intervals=calibrated(trained.model, panel, scaler, first, look, seed, where),
+        intervals=calibrated(trained.model, panel, scaler, first, look, asked.seed, where),
         context=look,
         schema=dataclasses.replace(panel, series=()),
         record=record,

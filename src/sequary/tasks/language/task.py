@@ -71,7 +71,7 @@ def reads(path: str) -> bool:
 
 def fit(recipe: Recipe, data: str, asked: Asked, tell: Tell) -> Fitted:
     asked.refuse("language", horizon="--horizon", levels="--level", columns="a column")
-    return train(recipe, read_text(data), **asked.training())
+    return train(recipe, read_text(data), asked.training())
 
 
 def reopen(recipe: Recipe, model: Model, contract: Contract) -> Fitted:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,9 +13,8 @@ from sequary.models.encdec import EncoderDecoder
 from sequary.objectives.refinement import Refinement
 from sequary.objectives.tokens import NextToken
 from sequary.tasks.language.fitted import Fitted
-from sequary.tasks.training import altered, learn, needs
+from sequary.tasks.training import Training, filled, learn
 from sequary.train.device import device as device_named
-from sequary.train.manifest import Chosen
 
 VOCABULARY = 256
 CONTEXT = 256
@@ -44,12 +40,7 @@ class TextWindows:
 
 def prepare(recipe: Recipe, *, context: int) -> Recipe:
     """The recipe with vocab (256, the bytes) and context filled in."""
-    bound = recipe.bind({"vocab": VOCABULARY, "context": context})
-    if needs(bound):
-        raise ValueError(
-            f"the recipe asks for {', '.join(sorted(needs(bound)))}, which a text does not tell; use --set"
-        )
-    return bound
+    return filled(recipe.bind({"vocab": VOCABULARY, "context": context}), "bytes of a text")
 
 
 def refuses(recipe: Recipe) -> str | None:
@@ -63,39 +54,16 @@ def refuses(recipe: Recipe) -> str | None:
     return None
 
 
-def train(
-    recipe: Recipe,
-    data: Bytes,
-    *,
-    context: int | None = None,
-    seed: int,
-    steps: int | None = None,
-    seconds: float | None = None,
-    settings: Mapping[str, object] = {},
-    folder: Path | None = None,
-    device: str = "cpu",
-    chosen: Chosen | None = None,
-) -> Fitted:
-    """Fit on `data`, whose last tenth is held out for early stopping.
-
-    Longer than 40 lines because each of its arguments and theirs stands on a line.
-
-    Args:
-        context: bytes of a window (256); `settings["context"]` goes before it.
-        steps, seconds: of training; both None: the recipe's steps.
-        settings: overrides of the recipe by path, as `Recipe.but` takes them.
-        folder: for manifest and checkpoints: the same call again continues.
-        chosen: what an earlier run measured, to be replayed.
-    """
+def train(recipe: Recipe, data: Bytes, asked: Training) -> Fitted:
+    """Fit on `data`, whose last tenth is held out for early stopping. Without a context windows are of 256 bytes."""
     reason = refuses(recipe)
     if reason is not None:
         raise ValueError(reason)
-    given = settings.get("context", context)
-    look = CONTEXT if given is None else int(str(given))
+    look = asked.window(lambda: CONTEXT)
     if look < 1:
         raise ValueError(f"context={look}: it must be at least 1")
-    where = device_named(device)
-    bound = prepare(altered(recipe, settings), context=look)
+    where = device_named(asked.device)
+    bound = prepare(asked.at(recipe), context=look)
     held = max(len(data) // 10, look + 1)
     if len(data) < 2 * held:
         raise ValueError(f"context={look} needs {2 * look + 2} bytes of text, these are {len(data)}; shorten it")
@@ -104,11 +72,6 @@ def train(
         bound,
         TextWindows(data[:-held], context=look),
         TextWindows(tail, context=look, stride=max(look, (held - look) // JUDGED)),
-        seed=seed,
-        steps=steps,
-        seconds=seconds,
-        folder=folder,
-        device=device,
-        chosen=chosen,
+        asked,
     )
     return Fitted(recipe=bound, model=trained.model, context=look, record=record, device=str(where))
