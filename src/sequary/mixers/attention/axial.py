@@ -51,25 +51,10 @@ class AxialAttention(Mixer):
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
         grid = grid_of(ctx, x_BTD.shape[1], self.dims, type(self).__name__)
-        return self.lines(x_BTD, ctx, grid, causal=False)
+        return self.lines(x_BTD, ctx, grid, causal=self.causal)
 
 
-class MaskedAxialAttention(Mixer):
+class MaskedAxialAttention(AxialAttention):
     """As `AxialAttention`, each cell reading only itself and the cells before it on its line: causal in raster order."""
 
-    tiny = {"heads": 2}
-    dims = (1, 2, 3)
-    orders = True
     causal = True
-    cost = 1.5
-
-    def __init__(
-        self, dim: int, *, heads: int = 4, axis: int = -1, bias: bool = False, key_width: int | None = None
-    ) -> None:
-        super().__init__()
-        self.dims = tuple(n for n in (1, 2, 3) if -n <= axis < n)
-        self.lines = Lines(dim, heads=heads, axis=axis, bias=bias, key_width=key_width)
-
-    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
-        grid = grid_of(ctx, x_BTD.shape[1], self.dims, type(self).__name__)
-        return self.lines(x_BTD, ctx, grid, causal=True)
