@@ -82,3 +82,23 @@ def test_narrowing_shrinks_bumps_and_brings_delays_back() -> None:
         widths.append(float(conv.spread[0, 0]))
     assert widths == pytest.approx([8.0, 2.0, 0.5, 0.5])
     assert float(conv.delay.detach().max()) == 5.0
+
+
+def test_delays_of_a_pace_are_the_same_delays_moved_further() -> None:
+    """One step of a rate moves a delay `pace` times as far, and nothing else."""
+    moved = []
+    for pace in (1.0, 20.0):
+        torch.manual_seed(0)
+        conv = DelayedConv(3, longest=7, inputs=4, bump=part(Triangle), spread=2.0, pace=pace).double()
+        optimiser = torch.optim.SGD([conv.delay], lr=1e-3)
+        before = conv(drawn(2, 12, 4))
+        before.square().sum().backward()
+        start = conv.delay.detach() * pace
+        assert conv.delay.grad is not None
+        conv.delay.grad.sign_()
+        optimiser.step()
+        moved.append((before.detach(), (conv.delay.detach() * pace - start)))
+    torch.testing.assert_close(moved[0][0], moved[1][0], rtol=1e-5, atol=1e-6)  # delays are drawn in single precision
+    torch.testing.assert_close(20 * moved[0][1], moved[1][1])
+    conv.whole()
+    torch.testing.assert_close(conv.pace * conv.delay, (conv.pace * conv.delay).round())

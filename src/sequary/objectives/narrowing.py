@@ -38,7 +38,7 @@ class Narrowing(Classify):
         for conv in model.modules():
             if isinstance(conv, Delayed):
                 conv.spread.fill_(width)
-                conv.delay.clamp_(0, conv.longest)
+                conv.confine()
 
     def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
         self.set(model)

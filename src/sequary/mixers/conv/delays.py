@@ -51,9 +51,12 @@ class Delayed(Recurrent):
 
     Each of `count` synapses from input i to output o has a weight w, a delay d and a width s [D, I, count]; the widths are a buffer,
     which training narrows (objectives/narrowing.py), and subclasses hold the delays. `inputs`: the width of x, dim unless given.
+    `pace`: how many times as fast as weights delays learn. They are kept in units of it, since Adam moves each number by about the
+    learning rate a step, and a delay has whole steps to go.
     """
 
     delay: Tensor
+    """[D, I, count], in units of `pace` time steps."""
 
     tiny = {"longest": 4}
     cost = 1.0
@@ -68,8 +71,10 @@ class Delayed(Recurrent):
         bias: bool = False,
         bump: Part[Bump] = part(Gaussian),
         spread: float = 0.0,
+        pace: float = 1.0,
     ) -> None:
         super().__init__()
+        self.pace = pace
         self.longest, self.inputs = longest, dim if inputs is None else inputs
         shape = dim, self.inputs, count
         self.weight = nn.Parameter(torch.randn(shape) * math.sqrt(2 / (self.inputs * count)))
@@ -77,23 +82,29 @@ class Delayed(Recurrent):
         self.register_buffer("spread", torch.full(shape, spread))
         self.bias = nn.Parameter(torch.zeros(dim)) if bias else None
         self.bump = bump.build(Place(dim))
-        self.place(longest * torch.rand(shape))
+        self.place(longest * torch.rand(shape) / pace)
 
     def place(self, drawn: Tensor) -> None:
-        """Keep `drawn`, uniform in 0 … `longest`, as `delay`."""
+        """Keep `drawn`, uniform in 0 … `longest` / `pace`, as `delay`."""
         raise NotImplementedError
 
     def kernel(self) -> Tensor:
         """[D, I, K], the oldest lag first."""
         lag_K = torch.arange(self.longest, -1, -1, device=self.delay.device, dtype=self.delay.dtype)
-        bumps = self.bump(lag_K - self.delay[..., None], self.spread[..., None])
+        bumps = self.bump(lag_K - self.pace * self.delay[..., None], self.spread[..., None])
         return (bumps / (bumps.sum(-1, keepdim=True) + 1e-7) * self.weight[..., None]).sum(2)
 
     @torch.no_grad()
     def whole(self) -> None:
         """Delays within reach and rounded, bumps as narrow as they get: what spiking hardware takes."""
-        self.delay.clamp_(0, self.longest).round_()
+        self.confine()
+        self.delay.copy_((self.pace * self.delay).round() / self.pace)
         self.spread.zero_()
+
+    @torch.no_grad()
+    def confine(self) -> None:
+        """Bring delays that have left the kernel back to its ends."""
+        self.delay.clamp_(0, self.longest / self.pace)
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
         if ctx.mask is not None or ctx.segments is not None:
