@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from sequary.core.recipe import Recipe
 from sequary.mixers.linear.gla import GatedLinearAttention
 from sequary.mixers.linear.retention import Retention
 
-TASK = {"pairs": 3, "length": 12, "keys": 5, "values": 4}
+TASK: dict[str, Any] = {"pairs": 3, "length": 12, "keys": 5, "values": 4}
 
 
 def tiny() -> Claim:
@@ -35,6 +36,18 @@ def test_a_row_tells_pairs_and_asks_each_key_once() -> None:
         assert (row[6:][~asked[6:]] == recall.FILLER).all()
     assert set(rows.values[:, :6:2].unique().tolist()) == set(range(1, 6))
     assert set(rows.values[:, 1:6:2].unique().tolist()) == set(range(6, 10))
+
+
+def test_other_fillers_and_orders() -> None:
+    plain = recall.told(50, 0, "test", **TASK)
+    noisy, turned = recall.told(50, 0, "test", **TASK, fillers=4), recall.told(50, 0, "test", **TASK, value_first=True)
+    assert torch.equal(noisy.target, plain.target)
+    pairs, free = 2 * TASK["pairs"], noisy.values[plain.values == 0]
+    assert torch.equal(noisy.values[:, :pairs], plain.values[:, :pairs])
+    last = TASK["keys"] + TASK["values"]
+    assert set(free.tolist()) == {0, last + 1, last + 2, last + 3}
+    assert torch.equal(turned.values[:, :pairs].unflatten(1, (-1, 2)).flip(2).flatten(1), plain.values[:, :pairs])
+    assert torch.equal(turned.values[:, pairs:], plain.values[:, pairs:])
 
 
 def test_rows_come_from_seed_and_purpose_alone() -> None:

@@ -2,7 +2,9 @@
 
 Multi-query associative recall (Arora et al., Zoology, arXiv 2312.04927, section 3): a row opens with `pairs` pairs of a key and a value,
 then each key comes once more, at a random place among fillers, and its value is asked for. Keys are drawn without repetition
-from `keys` symbols, values from `values` others, anew for each row and seed. Accuracy over the asked places.
+from `keys` symbols, values from `values` others, anew for each row and seed. Accuracy over the asked places. Where a claim says so,
+fillers are of several kinds, to be told from what is worth keeping, or values stand before their keys, beside which layers with
+shared queries and keys look: they find the same symbol.
 
 Both arms stand in the same host: a short convolution on a branch of its own opens each block. Without it neither finds out within
 these steps which value follows which key, and the experiment could not tell them apart.
@@ -25,10 +27,23 @@ from sequary.mixers.conv.short import ShortConv
 from sequary.train.seeds import generator
 
 FILLER = 0
+TASK = ("pairs", "length", "keys", "values", "fillers", "value_first")
+"""Settings of a claim that `told` takes."""
 
 
-def told(count: int, seed: int, purpose: str, *, pairs: int, length: int, keys: int, values: int) -> Rows:
-    """`count` rows of `length` symbols: 0 the filler, then the keys, then the values."""
+def told(
+    count: int,
+    seed: int,
+    purpose: str,
+    *,
+    pairs: int,
+    length: int,
+    keys: int,
+    values: int,
+    fillers: int = 1,
+    value_first: bool = False,
+) -> Rows:
+    """`count` rows of `length` symbols: 0 a filler, then the keys, the values, and the other fillers."""
     if length < 3 * pairs:
         raise ValueError(
             f"length={length} has no room for {pairs} pairs and as many questions; use {3 * pairs} or more"
@@ -38,7 +53,10 @@ def told(count: int, seed: int, purpose: str, *, pairs: int, length: int, keys: 
     value = 1 + keys + torch.randint(values, (count, pairs), generator=rng)
     place = 2 * pairs + torch.rand(count, length - 2 * pairs, generator=rng).argsort(1)[:, :pairs]
     symbols = torch.full((count, length), FILLER, dtype=torch.int16)
-    symbols[:, : 2 * pairs] = torch.stack((key, value), 2).flatten(1)
+    if fillers > 1:
+        kind = torch.randint(fillers, (count, length), generator=rng).short()
+        symbols = torch.where(kind == 0, FILLER, keys + values + kind)
+    symbols[:, : 2 * pairs] = torch.stack((value, key) if value_first else (key, value), 2).flatten(1)
     symbols.scatter_(1, place, key.short())
     target = torch.zeros_like(symbols).scatter_(1, place, value.short())
     return Rows(symbols, target, target > 0)
@@ -52,7 +70,7 @@ def arms(slug: str, claim: Claim) -> Arms:
     train = claim.settings["train"]
     return {
         "system": hosted(system.but(**train)),
-        "baseline": hosted(baseline.but(**train, **claim.settings["baseline"])),
+        "baseline": hosted(baseline.but(**{**train, **claim.settings["baseline"]})),
     }
 
 
@@ -62,12 +80,12 @@ def hosted(recipe: Recipe) -> Recipe:
 
 
 def rows(claim: Claim, seed: int) -> tuple[Rows, Rows, Rows]:
-    task = {n: claim.settings[n] for n in ("pairs", "length", "keys", "values")}
+    task = {n: claim.settings[n] for n in TASK if n in claim.settings}
     return parts(lambda count, purpose: told(count, seed, purpose, **task), claim.settings["train"])
 
 
 def vocab(claim: Claim) -> int:
-    return 1 + claim.settings["keys"] + claim.settings["values"]
+    return claim.settings.get("fillers", 1) + claim.settings["keys"] + claim.settings["values"]
 
 
 def tune(slug: str, claim: Claim) -> Chosen:
