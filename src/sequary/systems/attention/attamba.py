@@ -48,7 +48,7 @@ CLAIM = Claim(
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 6,
+        "seeds": 11,
         "train": {**TRAIN, "stages__0__train__steps": 500},
         "grid": {"stages__0__train__lr": (3e-3, 1e-3)},
         "live": {

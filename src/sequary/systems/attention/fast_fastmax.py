@@ -40,7 +40,7 @@ CLAIM = Claim(
         "length": 64,
         "keys": 64,
         "values": 16,
-        "seeds": 3,
+        "seeds": 6,
         # 8 entries give 45 features; elu + 1 has as many of 45 entries, and a narrower feed-forward for them.
         "train": {
             "dim": 32,

@@ -46,7 +46,7 @@ CLAIM = Claim(
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 3,
+        "seeds": 6,
         "train": {"stages__0__train__steps": 500, "stages__0__train__batch": 8},
         "grid": {"stages__0__train__lr": (3e-3,)},
         "live": {"judged": 2_000, "train": {"stages__0__train__steps": 30, "stages__0__train__batch": 8}},

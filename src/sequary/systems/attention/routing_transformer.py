@@ -35,16 +35,13 @@ CARD = Card(
 local = part(CausalLocalAttention, heads=2, window=64, width=32)
 routed = part(CausalRoutingAttention, heads=2, clusters=8, window=64, width=32)
 block = part(PreNorm, parts=(part(Parallel, parts=(local, routed)), part(MLP)))
-windows = tuple((f"model__backbone__blocks__0__parts__0__parts__{i}__window", 8) for i in (0, 1))
+PARTS = "model__backbone__blocks__0__parts__0__parts"
+windows = tuple((f"{PARTS}__{i}__window", 8) for i in (0, 1))
 RECIPE = language_model(dim=128, depth=4, blocks=(block,), tiny=(*LM_TINY, *windows))
 SMALL: dict[str, int] = {
     "dim": 32,
     "model__backbone__depth": 2,
-    **{
-        f"model__backbone__blocks__0__parts__0__parts__{i}__{n}": v
-        for i in (0, 1)
-        for n, v in (("heads", 1), ("window", 8))
-    },
+    **{f"{PARTS}__{i}__{n}": v for i, window in enumerate((8, 16)) for n, v in (("heads", 1), ("window", window))},
     "stages__0__train__batch": 32,
 }
 CLAIM = Claim(
@@ -55,13 +52,14 @@ CLAIM = Claim(
     better="higher",
     margin=0.02,
     settings={
-        "pairs": 6,
-        "length": 48,
+        "pairs": 4,
+        "length": 64,
         "keys": 32,
         "values": 16,
+        "value_first": True,
         "seeds": 3,
         "train": SMALL | {"stages__0__train__steps": 1000},
-        "baseline": {"model__backbone__blocks__0__parts__0__parts__1__clusters": 1},
+        "baseline": {f"{PARTS}__1__clusters": 1},
         "grid": {"stages__0__train__lr": (5e-3, 1e-2)},
         "live": {"train": SMALL | {"stages__0__train__steps": 100}, "grid": {"stages__0__train__lr": (1e-2,)}},
     },

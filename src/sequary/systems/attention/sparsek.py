@@ -42,7 +42,8 @@ SMALL: dict[str, int] = {
     f"{PARTS}__0__heads": 1,
     f"{PARTS}__0__window": 8,
     f"{PARTS}__1__heads": 1,
-    f"{PARTS}__1__slots": 20,
+    f"{PARTS}__1__k": 8,
+    f"{PARTS}__1__slots": 10,
     "stages__0__train__batch": 32,
 }
 CLAIM = Claim(
@@ -53,13 +54,14 @@ CLAIM = Claim(
     better="higher",
     margin=0.02,
     settings={
-        "pairs": 6,
-        "length": 48,
+        "pairs": 4,
+        "length": 64,
         "keys": 32,
         "values": 16,
+        "fillers": 16,
         "seeds": 3,
         "train": SMALL | {"stages__0__train__steps": 1000},
-        "baseline": {f"{PARTS}__1__k": 20},
+        "baseline": {f"{PARTS}__1__k": 10},
         "grid": {"stages__0__train__lr": (5e-3, 1e-2)},
         "live": {"train": SMALL | {"stages__0__train__steps": 100}, "grid": {"stages__0__train__lr": (1e-2,)}},
     },

@@ -111,6 +111,7 @@ CLAIM = Claim(
         },
         "rows": 2000,
         "rates": (1e-3, 3e-3),
+        "seeds": 6,
         "live": {
             "system": {
                 "dim": 48,
