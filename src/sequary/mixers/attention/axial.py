@@ -31,11 +31,9 @@ class Lines(nn.Module):
         return spread(y, 0, lines.shape[:-2]).movedim(-2, axis).flatten(1, len(grid))
 
 
-class AxialAttention(Mixer):
-    """o = softmax(q kᵀ / √K) v inside each line along `axis` of `ctx.grid` (−1: within rows, −2: within columns of an image).
-
-    Section 3: the other axes are folded into the batch. Masked keys get no weight.
-    """
+class AlongLines(Mixer):
+    """An interface: o = softmax(q kᵀ / √K) v inside each line along `axis` of `ctx.grid` (−1: within rows, −2: within columns of an
+    image). Section 3: the other axes are folded into the batch. Masked keys get no weight. Subclasses say whether it is causal."""
 
     tiny = {"heads": 2}
     dims = (1, 2, 3)
@@ -54,7 +52,11 @@ class AxialAttention(Mixer):
         return self.lines(x_BTD, ctx, grid, causal=self.causal)
 
 
-class MaskedAxialAttention(AxialAttention):
-    """As `AxialAttention`, each cell reading only itself and the cells before it on its line: causal in raster order."""
+class AxialAttention(AlongLines):
+    """`AlongLines`, each cell reading all of its line."""
+
+
+class MaskedAxialAttention(AlongLines):
+    """`AlongLines`, each cell reading only itself and the cells before it on its line: causal in raster order."""
 
     causal = True
