@@ -148,6 +148,11 @@ def test_nonsense_is_one_line_on_standard_error(
     assert "Traceback" not in said.err
 
 
+def test_a_missing_file_is_named_before_anything_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(tmp_path / "slaes.csv")]) == 2
+    assert "slaes.csv" in capsys.readouterr().err
+
+
 def test_an_output_that_cannot_be_written(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "out"

@@ -95,10 +95,10 @@ class ForecastTask(Task):
 
 
 def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
-    if given.horizon is None:
-        raise BadArgument("how far ahead? give the horizon in steps, such as --horizon 24")
     source = str(data) if isinstance(data, str | Path) else "dataframe"
     panel, understood = tables.understand(frames.read(data), source=source, columns=columns, season=given.season)
+    if given.horizon is None:
+        raise BadArgument("how far ahead? give the horizon in steps, such as --horizon 24")
     longest = max(map(len, panel.series))
     if given.season is not None and given.season >= longest:
         raise BadArgument(f"season={given.season}: the longest series of {source} has {longest} steps; give fewer")
