@@ -27,6 +27,7 @@ from sequary.tasks.classify import floors
 from sequary.tasks.classify.labelled import Labelled
 from sequary.tasks.classify.reading import read
 from sequary.tasks.classify.train import train
+from sequary.tasks.training import Training
 
 Learn = Callable[[Labelled], Callable[[Labelled], Floats]]
 
@@ -34,9 +35,8 @@ Learn = Callable[[Labelled], Callable[[Labelled], Floats]]
 def system(name: str, steps: int | None, seed: int) -> Learn:
     recipe = load(name).recipe
     assert recipe is not None
-    return lambda data: (
-        train(recipe, data, seed=seed, steps=steps, tell=lambda line: print(f"  {line}", flush=True)).proba
-    )
+    asked = Training(seed=seed, steps=steps)
+    return lambda data: train(recipe, data, asked, tell=lambda line: print(f"  {line}", flush=True)).proba
 
 
 def main() -> None:

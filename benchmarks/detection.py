@@ -31,6 +31,7 @@ from sequary.tasks.detect.floors import LagForest, Residuals
 from sequary.tasks.detect.judged import Judged, judge, steps_a_week
 from sequary.tasks.detect.train import train, unlearnt
 from sequary.tasks.forecast.holdout import held_out
+from sequary.tasks.training import Training
 
 FLOORS = {
     "seasonal residuals": Residuals(),
@@ -66,7 +67,8 @@ def ordinary(floor: Residuals | LagForest, known: Panel, whole: Panel, rate: flo
 def system(known: Panel, whole: Panel, rate: float, *, seed: int, options: argparse.Namespace) -> Said:
     recipe = load(options.system).recipe
     assert recipe is not None
-    fitted = train(recipe, known, seed=seed, steps=options.steps, settings=values.settings(options.set))
+    asked = Training(seed=seed, steps=options.steps, settings=values.settings(options.set))
+    fitted = train(recipe, known, asked)
     return fitted.scores(whole), fitted.threshold.at(rate)
 
 

@@ -38,7 +38,7 @@ from sequary.tasks.generate.pictures import packed
 from sequary.tasks.generate.task import Saved
 from sequary.tasks.generate.train import prepare, train
 from sequary.tasks.saved import CONTRACT, load, save
-from sequary.tasks.training import altered
+from sequary.tasks.training import Training, altered
 from sequary.train.manifest import ManifestError
 
 SYSTEMS = ("var", "rar", "mar-diffusion-loss", "raster-codes")
@@ -91,12 +91,13 @@ def fitted(name: str, images: Images, out: Path, settings: dict[str, Any]) -> Sa
         shutil.rmtree(folder)
         shutil.rmtree(work, ignore_errors=True)
     say = functools.partial(print, f"{name}:", flush=True)
+    asked = Training(seed=0, settings=settings, folder=work)
     try:
-        made = train(recipe, images, seed=0, settings=settings, folder=work, tell=say)
+        made = train(recipe, images, asked, tell=say)
     except ManifestError as error:
         say(f"{error}; it begins anew")
         shutil.rmtree(work)
-        made = train(recipe, images, seed=0, settings=settings, folder=work, tell=say)
+        made = train(recipe, images, asked, tell=say)
     save(made, folder)
     shutil.rmtree(work)
     kept = load(folder)

@@ -26,6 +26,7 @@ from sequary.data.tables import understand
 from sequary.tasks.impute import floors, rivals
 from sequary.tasks.impute.gaps import Bools, hidden
 from sequary.tasks.impute.train import targets, train
+from sequary.tasks.training import Training
 
 LEVELS = (0.8, 0.95)
 ORDINARY: dict[str, Callable[[Panel], list[Floats]]] = {
@@ -61,7 +62,7 @@ def main() -> None:
         for seed in range(asked.seeds):
             recipe = load("saits").recipe
             assert recipe is not None
-            (filled,) = train(recipe, table, seed=seed, steps=asked.steps).fill(table, LEVELS)
+            (filled,) = train(recipe, table, Training(seed=seed, steps=asked.steps)).fill(table, LEVELS)
             found.append(error(filled.values, truth, table, gone))
             miss = np.abs(filled.values - truth)
             inside.append(np.array([(miss <= filled.half[c])[gone].mean() for c in LEVELS]))
