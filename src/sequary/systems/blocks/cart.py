@@ -49,7 +49,7 @@ CLAIM = Claim(
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 3,
+        "seeds": 5,
         "fewer": -2,
         "more": 2,
         "beside": ("cart-dense",),

@@ -52,7 +52,7 @@ CLAIM = Claim(
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 3,
+        "seeds": 6,
         "apart": 50.0,
         "train": {**TRAIN, "stages__0__train__steps": 600},
         "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
