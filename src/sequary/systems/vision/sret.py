@@ -74,8 +74,7 @@ CLAIM = Claim(
         "test": 4000,
         "recipes": {"system": "TWICE", "baseline": "ONCE"},
         "train": SHORT,
-        "grid": (1e-3, 3e-3),
-        "seeds": 6,
+        "grid": (1e-3, 3e-3), "seeds": 6,
         "live": {"learnt": 1000, "test": 500, "grid": (3e-3,), "train": SHORT | {"stages__0__train__steps": 50}},
     },
-)
+)  # fmt: skip
