@@ -69,9 +69,7 @@ CLAIM = Claim(
     better="higher",
     settings={
         "task": "digits",
-        "learnt": 4000,
-        "choose": 1000,
-        "test": 4000,
+        "learnt": 4000, "choose": 1000, "test": 4000,
         "recipes": {"system": "TWICE", "baseline": "ONCE"},
         "train": SHORT,
         "grid": (1e-3, 3e-3), "seeds": 6,
