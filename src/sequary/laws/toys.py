@@ -56,7 +56,7 @@ from sequary.models.raster import RasterModel
 from sequary.models.recurrent_imputer import RecurrentImputer
 from sequary.models.series import SeriesEncoder
 from sequary.models.text_classifier import TextClassifier
-from sequary.objectives.classify import Classify
+from sequary.objectives.classify import ClassLoss
 from sequary.objectives.forecast import Forecast
 from sequary.objectives.hidden_gaps import HiddenGaps
 from sequary.objectives.imputation import HiddenValues
@@ -158,7 +158,7 @@ TOYS: tuple[Toy, ...] = (
     Toy(
         name="tones",
         models=(SeriesEncoder,),
-        objectives=(Classify,),
+        objectives=(ClassLoss,),
         spec=TONES,
         bind=spelled,
         batch=tones,
@@ -169,7 +169,7 @@ TOYS: tuple[Toy, ...] = (
     Toy(
         name="stripes",
         models=(ImageClassifier,),
-        objectives=(Classify,),
+        objectives=(ClassLoss,),
         spec=STRIPES,
         bind=spelled,
         batch=stripes,
@@ -180,7 +180,7 @@ TOYS: tuple[Toy, ...] = (
     Toy(
         name="topics",
         models=(TextClassifier,),
-        objectives=(Classify,),
+        objectives=(ClassLoss,),
         spec=TOPICS,
         bind=spelled,
         batch=topics,

@@ -20,6 +20,7 @@ from sequary.mixers.attention.full import Attention
 from sequary.mixers.mlp.dense import MLP
 from sequary.tokens.joint_patches import JointPatches
 from sequary.tokens.positions import NoPositions, Positions
+from sequary.tokens.series import SeriesTokens
 
 BLOCK = part(PostNorm, parts=(part(Attention, heads=2), part(MLP)))
 
@@ -40,7 +41,7 @@ class SeriesEncoder(Model):
         self,
         dim: int,
         *,
-        tokens: Part[JointPatches],
+        tokens: Part[SeriesTokens],
         backbone: Part[Backbone],
         head: Part[Head],
         positions: Part[Positions] = part(NoPositions),

@@ -13,11 +13,11 @@ from torch import nn
 from sequary.core.contracts import Model
 from sequary.core.values import Batch, Loss
 from sequary.mixers.conv.delays import Delayed
-from sequary.objectives.classify import Classify
+from sequary.objectives.classify import ClassLoss
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Narrowing(Classify):
+class Narrowing(ClassLoss):
     """The loss of a classifier whose delays have bumps of width `first` (`last` / `first`)^(p / `share`), `last` from p = `share` on.
 
     p = `progress` of training in 0 … 1, which the loop sets; evaluation is at 1. The width is written into the model, delays that
@@ -42,4 +42,4 @@ class Narrowing(Classify):
 
     def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
         self.set(model)
-        return Classify.__call__(self, model, batch, rng)
+        return ClassLoss.__call__(self, model, batch, rng)

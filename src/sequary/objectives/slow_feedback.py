@@ -10,17 +10,17 @@ import torch
 from sequary.core.contracts import Model
 from sequary.core.values import Batch, Loss
 from sequary.mixers.conv.hyper import PlacedKernel
-from sequary.objectives.classify import Classify
+from sequary.objectives.classify import ClassLoss
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SlowFeedback(Classify):
+class SlowFeedback(ClassLoss):
     """The loss of a classifier + `weight` · Σ over pairs of layers of the mean of (w − w')² over channels and one span of places."""
 
     weight: float = 0.1
 
     def __call__(self, model: Model, batch: Batch, rng: torch.Generator) -> Loss:
-        fast = Classify.__call__(self, model, batch, rng)
+        fast = ClassLoss.__call__(self, model, batch, rng)
         layers = [m for m in model.modules() if isinstance(m, PlacedKernel)]
         kernels = [m.places(torch.arange(m.span, device=m.fast.weight.device)) for m in layers]
         pairs = [(a - b).square().mean() for a, b in itertools.combinations(kernels, 2) if a.shape == b.shape]

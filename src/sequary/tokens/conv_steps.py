@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from sequary.core.contracts import Mixer
 from sequary.core.ctx import Ctx
@@ -12,10 +12,10 @@ from sequary.core.part import Part, part
 from sequary.core.place import Place
 from sequary.core.values import Batch
 from sequary.mixers.conv.dense import ConvEmbedding
-from sequary.tokens.joint_patches import JointPatches
+from sequary.tokens.series import SeriesTokens
 
 
-class ConvSteps(JointPatches):
+class ConvSteps(SeriesTokens):
     """[B, L, C] -> [B, L, D] by `embedding`, a part that takes `inputs` = C channels. A token is real where any of its values is."""
 
     tiny = {"channels": 2}
@@ -28,11 +28,14 @@ class ConvSteps(JointPatches):
         embedding: Part[Mixer] = part(ConvEmbedding),
         place: Place | None = None,
     ) -> None:
-        super().__init__(dim, channels=channels)
-        self.embed = nn.Identity()
-        self.convs = embedding.but(inputs=channels).build(Place.here(place, dim))
+        super().__init__()
+        self.embed = embedding.but(inputs=channels).build(Place.here(place, dim))
 
     def fold(self, values_BLC: Tensor, batch: Batch, ctx: Ctx) -> tuple[Tensor, Ctx]:
         if batch.token_mask is not None:
             ctx = dataclasses.replace(ctx, mask=batch.token_mask)
-        return self.convs(values_BLC, ctx), ctx
+        return self.embed(values_BLC, ctx), ctx
+
+    def unfold(self, x: Tensor, batch: Batch) -> Tensor:
+        """[B, 1, L, D]: the tokens belong to all channels."""
+        return x[:, None]

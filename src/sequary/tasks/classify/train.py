@@ -10,7 +10,7 @@ from sequary.core.part import Part
 from sequary.core.recipe import Recipe
 from sequary.heads.categorical import Categorical
 from sequary.heads.pooled import FirstTokenClass
-from sequary.objectives.classify import Classify
+from sequary.objectives.classify import ClassLoss
 from sequary.tasks.classify.fitted import Fitted, calibrated, logits, softmax
 from sequary.tasks.classify.labelled import Bools, Labelled
 from sequary.tasks.classify.rows import Rows, scale
@@ -32,7 +32,7 @@ LONGEST = 256
 def refuses(recipe: Recipe) -> str | None:
     """Why a recipe does not classify series; None where its last stage learns classes, from tokens of series."""
     name, tokens = recipe.model.name, recipe.model.get("tokens")
-    if not recipe.stages or not isinstance(recipe.stages[-1].objective, Classify):
+    if not recipe.stages or not isinstance(recipe.stages[-1].objective, ClassLoss):
         return f"{name} does not learn to classify"
     if not isinstance(tokens, Part) or not _is(tokens, SeriesTokens):
         return f"{name} classifies something else than series"
