@@ -4,8 +4,8 @@
 
 Greedy, a prompt of 16 bytes, random weights, float32. All take turns in one process; a figure is the median round. `products` are the
 models' matrix products with one row and nothing else: what no decoder in this precision beats at batch 1; then the same with weights
-of int8 and a scale a row (torch's kernel, activations in bfloat16). A recurrent mixer's step has
-the same cost at every position: beside each, the rate of the last eighth over that of the first.
+of int8 and a scale a row (torch's kernel, activations in bfloat16). `compiled`: steps as native code (sequary/deploy), in float32. A
+recurrent mixer's step has the same cost at every position: beside each, the rate of the last eighth over that of the first.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sequary.core.ctx import Ctx
 from sequary.core.values import Batch
 from sequary.decode.choice import Likeliest
 from sequary.decode.stepwise import Stepwise
+from sequary.deploy.native import Native
 from sequary.tasks.language.train import prepare
 
 PROMPT = 16
@@ -42,6 +43,13 @@ def ours(slug: str, rows: int, **sizes: Any) -> tuple[Model, Run]:
     assert isinstance(model, Model)
     prompt = Batch(values=torch.randint(256, (rows, PROMPT)))
     return model, lambda new: (Stepwise(new=new, choice=Likeliest())(model, prompt, torch.Generator()), None)[1]
+
+
+def native(model: Model, rows: int, new: int) -> Run:
+    """Compiled here, or found where it was compiled before."""
+    fast = Native(model, places=PROMPT + new).eval()
+    prompt = Batch(values=torch.randint(256, (rows, PROMPT)))
+    return lambda new: (Stepwise(new=new, choice=Likeliest())(fast, prompt, torch.Generator()), None)[1]
 
 
 def theirs(kind: Any, config: Any, rows: int) -> Run:
@@ -120,6 +128,7 @@ def main() -> None:
             "GPT-2, generate": theirs(GPT2LMHeadModel, gpt2, rows),
             "Mamba, generate": theirs(MambaForCausalLM, mamba, rows),
         }
+        runs |= {f"compiled {slug}": native(model, rows, asked.new) for slug, (model, _) in mine.items()}
         if rows == 1:
             runs |= {f"products of {slug}": products(model) for slug, (model, _) in mine.items()}
             runs |= {f"int8 products of {slug}": packed(model) for slug, (model, _) in mine.items()}
@@ -136,6 +145,7 @@ def main() -> None:
             late = slowing(mine[slug][0], rows, 4 * asked.new)
             against = f"{rates[slug] / rates[rival]:.2f} times {rival}{share}"
             print(f"batch {rows}  {slug}: {against}; a late step takes {late:.2f} of an early one")
+            print(f"batch {rows}  compiled {slug}: {rates[f'compiled {slug}'] / rates[rival]:.2f} times {rival}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from matplotlib.image import imread
 
 from sequary.cli import generate
 from sequary.cli.main import main
+from sequary.deploy.library import compiler
 from sequary.tasks.language.generation import Checked, Written
 from tests.cli.running import run
 from tests.tasks.generate.bars import CLASSES, bars, own, written
@@ -71,6 +72,20 @@ def test_fit_says_what_it_saw_and_what_the_tokenizer_keeps(here: Path, capsys: p
     assert "on 6 held-out images" in second
     assert third.startswith("tiny_var.py: ")
     assert fourth == "m"
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
+def test_compiled_steps_write_the_same_text(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here))
+    words = ["generate", "gpt", "--prompt", "to be", "--n", 30, "--seed", 4]
+    plain, fast = (run(capsys, *words, *more) for more in ((), ("--compile",)))
+    assert fast[:2] == plain[:2]
+    status, _, err = run(capsys, "generate", "several", "--compile")
+    assert status == 2
+    assert "--decode blockwise takes more" in err
+    assert run(capsys, "generate", "var", "--compile")[0] == 2
 
 
 def test_text_on_standard_output_and_its_cost_beside(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ LEVELS = (
     {"ops"},
     {"tokens", "orders", "noise", "mixers", "heads", "condition", "blocks", "backbones", "models", "data"},
     {"decode"},
+    {"deploy"},
     {"objectives", "edit", "probe"},
     {"builders"},
     {"systems"},

@@ -15,6 +15,14 @@ from sequary.mixers.attention.projection import check_heads
 from sequary.ops.recurrent_layer import recurrent_layer
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Own(Cache):
+    """Keys and values that the layer itself appends, since they come after its output: never laid out beforehand."""
+
+    def fixed(self, places: int) -> Own:
+        return self
+
+
 class RecurrentLayer(Recurrent):
     """a_t = x_t + W_o attention(q_t; k_s, v_s of s < t and of x_t itself),  y_t = a_t + W_2 GELU(W_1 norm(a_t)),
     (k_s, v_s) = W n(y_s): what earlier tokens became in this very layer, not what they were before it.
@@ -47,7 +55,7 @@ class RecurrentLayer(Recurrent):
         return recurrent_layer(x_BTD, self._weights(), none, none, sees, at, self.base)[0]
 
     def init_state(self, batch: int, ctx: Ctx = Ctx()) -> Cache:
-        return Cache.empty(batch, self.heads, self.width, self.width, self.o.weight)
+        return Own.empty(batch, self.heads, self.width, self.width, self.o.weight)
 
     def step(self, x_BtD: Tensor, state: State, ctx: Ctx = Ctx()) -> tuple[Tensor, Cache]:
         assert isinstance(state, Cache)

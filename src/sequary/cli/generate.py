@@ -28,6 +28,7 @@ def command(
     top_k: int | None = None,
     guidance: float | None = None,
     decode: str | None = None,
+    compile: bool = False,
     check: bool = False,
     out: str | None = None,
     as_json: bool = False,
@@ -36,11 +37,14 @@ def command(
     saved = load(model)
     chosen: dict[str, Any] = {"seed": seed, "temperature": temperature, "top_k": top_k}
     if isinstance(saved, Images):
-        _refuse("images", **{"--prompt": prompt, "--decode": decode, "--check": check or None})
+        _refuse(
+            "images", **{"--prompt": prompt, "--decode": decode, "--compile": compile or None, "--check": check or None}
+        )
         return images(saved, n=n, label=label, guidance=guidance, out=out, as_json=as_json, **chosen)
     if isinstance(saved, Texts):
         _refuse("a text", **{"--class": label, "--guidance": guidance})
-        written = saved.generate("\n" if prompt is None else prompt, BYTES if n is None else n, decode=decode, **chosen)
+        chosen |= {"decode": decode, "compile": compile}
+        written = saved.generate("\n" if prompt is None else prompt, BYTES if n is None else n, **chosen)
         return text(written, saved.check(written) if check else None, out, as_json=as_json)
     raise ValueError(f"{model} is a model of the task {saved.task}; generate is for models of images and of texts")
 

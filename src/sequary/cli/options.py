@@ -58,6 +58,10 @@ FORMS = {
         "--check", "For --decode blockwise: whether stepwise decoding writes the same, and what it costs."
     ),
     "decode": Form("--decode", "Of a text: stepwise, blockwise or beam. [default: the recipe's, else stepwise]"),
+    "generate.compile": Form(
+        "--compile",
+        "A text: steps as native code, compiled when a recipe first asks for it (some 20 s; needs g++ or clang++).",
+    ),
     "generate.label": Form("--class", "Of images, by name. [default: the classes in turn]", metavar="NAME"),
     "generate.n": Form("--n", "Images (64) or bytes (500)."),
     "generate.out": Form(

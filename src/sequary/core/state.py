@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 
-def _over(value: Any, fn: Callable[[Tensor], Tensor]) -> Any:
-    if isinstance(value, Tensor):
+def _over(value: Any, kind: type[Any], fn: Callable[[Any], Any]) -> Any:
+    if isinstance(value, kind):
         return fn(value)
     if isinstance(value, State):
-        return value.map(fn)
+        return value.over(kind, fn)
     if isinstance(value, tuple):
-        return tuple(_over(v, fn) for v in cast("tuple[Any, ...]", value))
+        return tuple(_over(v, kind, fn) for v in cast("tuple[Any, ...]", value))
     return value  # counts and settings
 
 
@@ -27,9 +27,14 @@ class State:
     Fields are tensors [B, …], other states, tuples of these, or plain values equal for all rows.
     """
 
+    def over(self, kind: type[Any], fn: Callable[[Any], Any]) -> Self:
+        """The state with `fn` applied to all that is of this kind in it."""
+        fields = dataclasses.fields(self)
+        return dataclasses.replace(self, **{f.name: _over(getattr(self, f.name), kind, fn) for f in fields})
+
     def map(self, fn: Callable[[Tensor], Tensor]) -> Self:
         """The state with `fn` applied to every tensor."""
-        return dataclasses.replace(self, **{f.name: _over(getattr(self, f.name), fn) for f in dataclasses.fields(self)})
+        return self.over(Tensor, fn)
 
     def select(self, rows: Tensor) -> Self:
         """The state of rows `rows` [R] (beams, finished rows dropped)."""
@@ -41,6 +46,10 @@ class State:
     def to(self, *, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
         """Moved; `dtype` for floating tensors only."""
         return self.map(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
+
+    def fixed(self, places: int) -> State:
+        """The same with room for `places` tokens where it would grow, so that steps of one token leave its shapes as they are."""
+        return self.over(State, lambda inner: inner.fixed(places))
 
     def can_rewind(self) -> bool:
         """Whether `rewind` is exact; where it is not, keep the state to go back to."""

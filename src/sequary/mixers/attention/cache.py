@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sequary.core.ctx import Ctx
@@ -50,9 +52,9 @@ class Cache(State):
     room: Room | None = None
     """Where keys and values lie with places to spare, while nothing asks for gradients."""
 
-    @staticmethod
-    def empty(batch: int, heads: int, key: int, value: int, like: Tensor) -> Cache:
-        return Cache(like.new_zeros(batch, heads, 0, key), like.new_zeros(batch, heads, 0, value))
+    @classmethod
+    def empty(cls, batch: int, heads: int, key: int, value: int, like: Tensor) -> Self:
+        return cls(like.new_zeros(batch, heads, 0, key), like.new_zeros(batch, heads, 0, value))
 
     def positions(self, ctx: Ctx, batch: int, length: int) -> Tensor:
         """[B, t]: positions of the next tokens, counted on from the real ones seen so far unless `ctx` gives them."""
@@ -109,9 +111,50 @@ class Cache(State):
         sees = order[:, None, :] <= order[:, length - new :, None]
         return sees if self.real is None else sees & self.real[:, None, :]
 
+    def fixed(self, places: int) -> Cache:
+        if self.order is not None:
+            raise ValueError("a cache whose tokens came in an order of their own has no form of fixed size")
+        batch, length, room = self.k.shape[0], self.k.shape[2], places - self.k.shape[2]
+        k, v = (F.pad(x, (0, 0, 0, room)) for x in (self.k, self.v))
+        real = self.k.new_ones(batch, length, dtype=torch.bool) if self.real is None else self.real
+        filled = torch.full((batch,), length, device=k.device)
+        return Places(k, v, F.pad(real, (0, room)), filled=filled)
+
     def can_rewind(self) -> bool:
         return True
 
     def rewind(self, length: int) -> Cache:
         real, order = (None if x is None else x[:, :length] for x in (self.real, self.order))
         return Cache(self.k[:, :, :length], self.v[:, :, :length], real, order, self.room)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Places(Cache):
+    """A cache of a fixed number of places, the first `filled` [B] of them taken: `real` is False at the others."""
+
+    filled: Tensor | None = None
+
+    def append(self, k_BHtK: Tensor, v_BHtV: Tensor, ctx: Ctx) -> tuple[Cache, Tensor]:
+        assert self.filled is not None
+        assert self.real is not None
+        new = k_BHtK.shape[2]
+        at_Bt = self.filled[:, None] + torch.arange(new, device=k_BHtK.device)
+        mask = torch.ones_like(at_Bt, dtype=torch.bool) if ctx.mask is None else ctx.mask
+        real = self.real.scatter(1, at_Bt, mask)
+        k, v = (_put(past, at_Bt, x) for past, x in ((self.k, k_BHtK), (self.v, v_BHtV)))
+        before = torch.arange(k.shape[2], device=k.device) <= at_Bt[..., None]
+        longer = dataclasses.replace(self, k=k, v=v, real=real, filled=self.filled + new)
+        return longer, before & real[:, None, :]
+
+    def fixed(self, places: int) -> Places:
+        return self
+
+    def can_rewind(self) -> bool:
+        return False
+
+
+def _put(past_BHSK: Tensor, at_Bt: Tensor, x_BHtK: Tensor) -> Tensor:
+    """In place where it is traced: a compiled step owns its cache, and a copy would cost more than all else in it."""
+    k_BHSK = past_BHSK if torch.compiler.is_compiling() else past_BHSK.clone()
+    k_BHSK[torch.arange(len(at_Bt), device=at_Bt.device)[:, None], :, at_Bt] = x_BHtK.transpose(1, 2)
+    return k_BHSK

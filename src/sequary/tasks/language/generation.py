@@ -14,6 +14,7 @@ from sequary.core.values import Batch
 from sequary.decode.beam import Beam
 from sequary.decode.blockwise import Blockwise
 from sequary.decode.stepwise import Stepwise
+from sequary.deploy.native import Native
 from sequary.tasks.language.fitted import Fitted
 from sequary.tasks.sampling import Sampling
 from sequary.train.learning import evaluating
@@ -63,9 +64,16 @@ def decoder(recipe: Recipe, name: str | None, sampling: Sampling) -> tuple[str, 
 
 
 def write(
-    fitted: Fitted, prompt: str | bytes, n: int, *, decode: str | None = None, seed: int = 0, sampling: Sampling
+    fitted: Fitted,
+    prompt: str | bytes,
+    n: int,
+    *,
+    decode: str | None = None,
+    seed: int = 0,
+    sampling: Sampling,
+    native: Native | None = None,
 ) -> Written:
-    """`n` bytes after the prompt.
+    """`n` bytes after the prompt; by the model with compiled steps where one is given.
 
     A model reads no more bytes than the windows that it learnt from, so that long texts are written in passes: each begins
     with the last half window of what stands there, and fills the window.
@@ -77,14 +85,19 @@ def write(
         raise ValueError(f"n={n}: at least one byte is needed")
     name, made = decoder(fitted.recipe, decode, sampling)
     _able(fitted, name)
+    if native is not None and name == "blockwise":
+        raise ValueError(
+            "--compile makes steps of one byte fast, and --decode blockwise takes more; leave one of them out"
+        )
+    model = native or fitted.model
     rng = torch.Generator(fitted.device).manual_seed(seed)
     began, calls, text = perf_counter(), 0, given
-    with evaluating(fitted.model):
+    with evaluating(model):
         while len(text) < len(given) + n:
             window = text[-max(1, fitted.context // 2) :]
             new = min(len(given) + n - len(text), max(1, fitted.context - len(window)))
             tokens = torch.tensor([list(window)], device=fitted.device)
-            found = put(made, "new", new, name)(fitted.model, Batch(values=tokens), rng)
+            found = put(made, "new", new, name)(model, Batch(values=tokens), rng)
             text += bytes(found.raw[0, len(window) :].tolist())
             calls += found.calls
     return Written(given, text[len(given) :], name, calls, perf_counter() - began)

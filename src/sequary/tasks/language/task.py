@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from sequary.core.contracts import Model
 from sequary.core.recipe import Recipe
 from sequary.data.texts import Bytes, is_text, read_text
+from sequary.deploy.native import Native
 from sequary.tasks import task
 from sequary.tasks.language.contract import Contract
 from sequary.tasks.language.editing import Changed, edit
@@ -40,10 +42,17 @@ class Saved(task.Saved):
         seed: int = 0,
         temperature: float | None = None,
         top_k: int | None = None,
+        compile: bool = False,
     ) -> Written:
-        """`n` bytes after the prompt. `decode`: stepwise, blockwise or beam; None: as the recipe says, else stepwise."""
+        """`n` bytes after the prompt. `decode`: stepwise, blockwise or beam; None: as the recipe says, else stepwise. `compile`: steps
+        are native code, which takes some 20 s where this recipe's are compiled for the first time; see `deploy.native`."""
         sampling = Sampling(temperature=temperature, top_k=top_k)
-        return write(self.fitted, prompt, n, decode=decode, seed=seed, sampling=sampling)
+        native = self._native if compile else None
+        return write(self.fitted, prompt, n, decode=decode, seed=seed, sampling=sampling, native=native)
+
+    @functools.cached_property
+    def _native(self) -> Native:
+        return Native(self.fitted.model, places=self.fitted.context)
 
     def check(self, written: Written) -> Checked:
         """A text written in blocks against what is written stepwise: equal, in how many calls and seconds."""
