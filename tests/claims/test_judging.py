@@ -46,6 +46,13 @@ def test_a_difference_within_the_margin_is_none() -> None:
     assert judge(ERROR, trials((0.1, 0.9), (0.9, 0.1), (0.1, 0.9)))[0] == "inconclusive"
 
 
+def test_what_surely_falls_short_of_the_margin_does_not_hold() -> None:
+    worse_or_equal = trials((0.52, 0.50), (0.50, 0.50), (0.53, 0.50), (0.505, 0.50))
+    verdict, numbers = judge(ERROR, worse_or_equal)
+    assert numbers["low"] < -ERROR.margin < 0 < numbers["high"] < ERROR.margin
+    assert verdict == "does not hold at this scale"
+
+
 def test_a_margin_below_zero_asks_for_no_more_than_as_good() -> None:
     as_good = dataclasses.replace(ERROR, margin=-0.02)
     assert judge(as_good, trials((0.51, 0.50), (0.512, 0.50), (0.511, 0.50)))[0] == "holds"

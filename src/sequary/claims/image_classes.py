@@ -1,10 +1,11 @@
 """Template: of two image classifiers of one size, trained alike, the system tells more held-out images.
 
 Tasks: "digits", the ten digits; "marks", images of noise with two marks out of `kinds`, far apart: are they of one kind?
-Settings: `task`, with `side` and `kinds` (2 to 4) of marks; `learnt`, `choose` and `test` images; `recipes` (arm -> the name of a recipe
-in the system's file; RECIPE where none is named); `train` (overrides, the same for both arms); `grid` (learning rates, chosen for each
-arm by accuracy on `choose` images for the first seed); `size_gap`, the greatest share by which the arms' parameters may differ: beyond
-it the trial is broken. Metric `accuracy`; the floor names the commonest class.
+Settings: `task`, with `side` and `kinds` (2 to 4) of marks, and `places`, at so many of which each way a mark may stand (at any unless
+given); `learnt`, `choose` and `test` images; `recipes` (arm -> the name of a recipe in the system's file; RECIPE where none is named);
+`train` (overrides, the same for both arms); `grid` (learning rates, chosen for each arm by accuracy on `choose` images for the first
+seed); `size_gap`, the greatest share by which the arms' parameters may differ: beyond it the trial is broken. Metric `accuracy`; the
+floor names the commonest class.
 """
 
 from __future__ import annotations
@@ -59,15 +60,15 @@ def digits(counts: tuple[int, ...], seed: int) -> list[Images]:
     return [Images(pixels[end - n : end], labels[end - n : end]) for n, end in zip(counts, ends, strict=True)]
 
 
-def marks(count: int, side: int, kinds: int, rng: torch.Generator) -> Images:
-    """One mark in the upper left and one in the lower right quarter, each anywhere in it; half of the pairs are of one kind."""
+def marks(count: int, side: int, kinds: int, rng: torch.Generator, places: int | None = None) -> Images:
+    """One mark in the upper left and one in the lower right quarter, each anywhere in it or at `places` each way; half of the pairs
+    are of one kind."""
     shapes = torch.tensor([[[int(c) for c in row] for row in m.split("/")] for m in MARKS]).float()
     first = torch.randint(kinds, (count,), generator=rng)
     same = torch.rand(count, generator=rng) < 0.5
     second = (first + torch.where(same, 0, torch.randint(1, kinds, (count,), generator=rng))) % kinds
     pixels = 0.2 * torch.randn(count, 1, side, side, generator=rng) - 1
-    room = side // 2 - 3
-    corners = torch.randint(room + 1, (count, 2, 2), generator=rng)
+    corners = torch.randint(places or side // 2 - 2, (count, 2, 2), generator=rng)
     for row in range(count):
         for which, kind in enumerate((first[row], second[row])):
             y, x = (corners[row, which] + which * (side // 2)).tolist()
@@ -81,8 +82,8 @@ def parts(settings: Mapping[str, Any], seed: int) -> list[Images]:
     if settings["task"] == "digits":
         return digits(counts, seed)
     purposes = zip(counts, ("train", "choose", "test"), strict=True)
-    side, kinds = settings["side"], settings["kinds"]
-    return [marks(n, side, kinds, generator(CPU, seed, "marks", purpose)) for n, purpose in purposes]
+    side, kinds, places = settings["side"], settings["kinds"], settings.get("places")
+    return [marks(n, side, kinds, generator(CPU, seed, "marks", purpose), places) for n, purpose in purposes]
 
 
 def arms(slug: str, claim: Claim) -> dict[str, Recipe]:

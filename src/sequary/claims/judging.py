@@ -44,8 +44,8 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def judge(claim: Claim, trials: Sequence[Trial]) -> tuple[Verdict, dict[str, float]]:
-    """*holds*: the interval lies on the claim's side and both arms beat the floor; *does not hold*: it lies on the other side,
-    or within the claim's margin of zero (beyond the margin, where that is below zero); *inconclusive*: anything else. Three seeds at least.
+    """*holds*: the interval lies beyond the claim's margin and both arms beat the floor; *does not hold*: all of it falls short of the
+    margin, as no difference does and a worse system; *inconclusive*: the margin lies within it. Three seeds at least.
 
     An exact part must hold for every seed: one counterexample, and the claim does not hold.
     """
@@ -60,7 +60,7 @@ def judge(claim: Claim, trials: Sequence[Trial]) -> tuple[Verdict, dict[str, flo
     learnt = all(sign * (t.floor - v) > 0 for t in trials if t.floor is not None for v in (t.system, t.baseline))
     if low > claim.margin and learnt:
         return "holds", numbers
-    if high < min(0.0, claim.margin) or (-claim.margin <= low and high <= claim.margin):
+    if high <= claim.margin:
         return "does not hold at this scale", numbers
     return "inconclusive", numbers
 

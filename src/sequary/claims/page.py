@@ -18,8 +18,8 @@ HEAD = """\
 Written by `python -m sequary.claims.page docs/claims.md`; do not edit. What the experiment of each system's paper's claim found here, at a
 laptop's size: of {all} systems {counts}. Baselines have the same budget and the same tuning; seeds are paired, and the interval is that of
 the mean gain over the baseline (95 %, Student's t; above zero is the claim's side). *Holds*: the interval lies beyond the claim's margin,
-and both sides beat the floor, which knows nothing. *Does not hold at this scale*: it lies on the other side, or within the margin of zero,
-or a counterexample broke an exact part. `sequary show ID` prints the claim, `sequary check ID --claim` runs a small form of it, `python -m
+and both sides beat the floor, which knows nothing. *Does not hold at this scale*: all of it falls short of the margin, or a
+counterexample broke an exact part. `sequary show ID` prints the claim, `sequary check ID --claim` runs a small form of it, `python -m
 sequary.claims ID` the recorded one.
 
 """

@@ -54,7 +54,7 @@ CLAIM = Claim(
         "learners": 4,
         "keep": 0.5,
         "steps": (300, 200, 300),
-        "seeds": 3,
+        "seeds": 10,
         "train": {**TRAIN, "stages__0__train__steps": 600},
         "live": {
             "judged": 10_000,

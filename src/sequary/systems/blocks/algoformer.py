@@ -48,7 +48,7 @@ CLAIM = Claim(
     margin=0.01,
     settings={
         "inputs": 3, "features": 3, "examples": 10, "noise": 0.0, "dim": 32, "heads": 4, "loops": 4, "last": 2,
-        "steps": 1000, "batch": 32, "grid": (1e-3, 3e-3), "seeds": 8,
+        "steps": 1000, "batch": 32, "grid": (1e-3, 3e-3), "seeds": 16,
         "live": {"steps": 100, "grid": (3e-3,)},
     },
 )  # fmt: skip

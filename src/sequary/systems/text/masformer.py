@@ -55,7 +55,7 @@ CLAIM = Claim(
         "window": 8,
         "share": 0.4,
         "seeds": 3,
-        "train": {"dim": 32, "stages__0__train__steps": 600, "stages__0__train__batch": 32},
+        "train": {"dim": 32, "stages__0__train__steps": 1500, "stages__0__train__batch": 32},
         "grid": {"stages__0__train__lr": (3e-3,)},
         "live": {"train": {"dim": 32, "stages__0__train__steps": 40, "stages__0__train__batch": 32}},
     },

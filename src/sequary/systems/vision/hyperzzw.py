@@ -61,7 +61,7 @@ CLAIM = Claim(
     margin=0.01,
     settings={
         "side": 14, "learnt": 7000, "choose": 1000, "test": 2000, "recipes": {"system": "RECIPE", "baseline": "ALONE"},
-        "train": {"stages__0__train__batch": 50, "stages__0__train__steps": 400}, "grid": (1e-2, 3e-3), "seeds": 3,
+        "train": {"stages__0__train__batch": 50, "stages__0__train__steps": 400}, "grid": (1e-2, 3e-3), "seeds": 10,
         "live": {
             "learnt": 1500, "test": 500, "side": 7, "grid": (1e-2,),
             "train": {"stages__0__train__batch": 50, "stages__0__train__steps": 60},
