@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sequary.decode.beam import Beam
 from sequary.decode.choice import Likeliest
 from sequary.decode.stepwise import Stepwise
 from sequary.deploy import library, native
+from sequary.deploy.library import CompileError, Library
 from sequary.deploy.native import Native
 from sequary.mixers.attention.cache import Cache
 from sequary.mixers.attention.causal import CausalAttention
@@ -53,10 +54,15 @@ def written(model: Model, given: Batch) -> Tensor:
     return Stepwise(new=9, choice=Likeliest())(model, given, torch.Generator()).raw
 
 
-def interpreted(program: torch.export.ExportedProgram) -> library.Library:
+def interpreted(program: torch.export.ExportedProgram, check: Callable[[Library], None]) -> Library:
     """In place of the compiler: what was exported, run by torch."""
-    run = program.module()
-    return lambda given: list(run(*given))
+    module = program.module()
+
+    def run(given: list[Tensor]) -> list[Tensor]:
+        return list(module(*given))
+
+    check(run)
+    return run
 
 
 @pytest.fixture
@@ -122,7 +128,7 @@ def test_beams_go_on_from_chosen_rows() -> None:
     [("combiner", "its state grows"), ("recurrent-transformer", "its state grows"), ("attamba", "decides")],
 )
 def test_steps_that_cannot_be_compiled_are_refused(slug: str, why: str) -> None:
-    with pytest.raises(ValueError, match=f"cannot be compiled: .*{why}"):
+    with pytest.raises(CompileError, match=f"cannot be compiled: .*{why}"):
         written(Native(tiny(slug), places=32).eval(), prompt())
 
 
@@ -138,7 +144,7 @@ class Counting(CausalAttention):
 @pytest.mark.usefixtures("uncompiled")
 def test_a_mixer_that_misreads_its_cache_is_found() -> None:
     model = tiny("gpt", model__backbone__blocks__0__parts__0=part(Counting))
-    with pytest.raises(RuntimeError, match="laid out differs"):
+    with pytest.raises(CompileError, match="laid out differs"):
         written(Native(model, places=16).eval(), prompt())
 
 
@@ -155,7 +161,7 @@ def test_a_folder_that_others_may_write_into_is_not_used(tmp_path: Path, monkeyp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert library.folder() == tmp_path / "sequary"
     (tmp_path / "sequary").chmod(0o777)
-    with pytest.raises(RuntimeError, match="chmod 700"):
+    with pytest.raises(CompileError, match="chmod 700"):
         library.folder()
 
 
@@ -163,5 +169,5 @@ def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(RuntimeError, match=r"g\+\+"):
+    with pytest.raises(CompileError, match=r"g\+\+"):
         written(Native(tiny("gpt"), places=16).eval(), prompt())

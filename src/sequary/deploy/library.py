@@ -17,19 +17,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
+
+class CompileError(ValueError):
+    """What was asked to be compiled is not: one line with the reason and the mend."""
+
+
 Library = Callable[[list[Tensor]], list[Tensor]]
 KEPT = {"aot_inductor.package_constants_in_so": False}
 """Without the weights: they are told to the library when it is loaded, and are the program's own tensors."""
 
 
-def library(program: torch.export.ExportedProgram) -> Library:
+def library(program: torch.export.ExportedProgram, check: Callable[[Library], None]) -> Library:
     """The program with its weights as they are, compiled unless that was done before for this torch, processor and number of threads.
 
-    Raises RuntimeError where there is no C++ compiler, or where others may write into the folder: what lies there is run.
+    What is compiled is kept if it passes `check`, and is not checked again.
+
+    Raises CompileError where there is no C++ compiler, or where others may write into the folder: what lies there is run.
     """
     file = folder() / f"{digest(program)}.pt2"
     if not file.exists():
-        _compile(program, file)
+        _compile(program, file, check)
+    return _loaded(program, file)
+
+
+def _loaded(program: torch.export.ExportedProgram, file: Path) -> Library:
     loaded: Any = torch._inductor.aoti_load_package(str(file))
     weights: dict[str, Any] = {**program.state_dict, **program.constants}
     wanted = {name: weights[name].detach() for name in loaded.get_constant_fqns()}
@@ -43,7 +54,7 @@ def folder() -> Path:
     found.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = found.stat()
     if facts.st_uid != os.getuid() or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise RuntimeError(
+        raise CompileError(
             f"{found}: others may write there, and what lies there is run; chmod 700 it, or set XDG_CACHE_HOME"
         )
     return found
@@ -71,12 +82,13 @@ def compiler() -> str | None:
     )
 
 
-def _compile(program: torch.export.ExportedProgram, file: Path) -> None:
+def _compile(program: torch.export.ExportedProgram, file: Path, check: Callable[[Library], None]) -> None:
     if not compiler():
-        raise RuntimeError(
+        raise CompileError(
             "compiled steps need a C++ compiler, and neither g++ nor clang++ is found; install one, or set CXX"
         )
     with tempfile.TemporaryDirectory(dir=file.parent) as work, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, of how it names trees
         made = torch._inductor.aoti_compile_and_package(program, package_path=f"{work}/step.pt2", inductor_configs=KEPT)
+        check(_loaded(program, Path(made)))
         Path(made).replace(file)

@@ -22,15 +22,15 @@ from sequary.core.ctx import Ctx, Tape
 from sequary.core.state import State
 from sequary.core.values import Batch, Output
 from sequary.deploy.held import Bare, End, Held, counts, filled, leaves
-from sequary.deploy.library import Library, library
+from sequary.deploy.library import CompileError, Library, library
 from sequary.ops.forms import form
 
 
 class Native(Model):
     """`model`, its steps of one token compiled; a row may have `places` tokens in all. Decoders take it as they take any other.
 
-    Raises ValueError where a state grows in a way that cannot be laid out beforehand, RuntimeError where the compiled step computes
-    something else than the model's, and what `library` raises.
+    Raises CompileError where a state grows in a way that cannot be laid out beforehand, where the compiled step computes something else
+    than the model's, and where there is no compiler.
     """
 
     def __init__(self, model: Model, *, places: int) -> None:
@@ -91,7 +91,7 @@ class Step(nn.Module):
 def compiled(model: Model, values: Tensor, state: State, places: int) -> tuple[Library, list[int]]:
     """The library of a step from states like this one, and by how much it moves what is counted."""
     if values.device.type != "cpu":
-        raise ValueError(f"steps are compiled for a CPU, and this model is on {values.device}")
+        raise CompileError(f"steps are compiled for a CPU, and this model is on {values.device}")
     _same_when_fixed(model, values, places)
     output, after = model.step(values, state)
     for old, new in zip(leaves(state), leaves(after), strict=True):
@@ -99,19 +99,26 @@ def compiled(model: Model, values: Tensor, state: State, places: int) -> tuple[L
             raise _refused(model, f"its state grows, from {tuple(old.shape)} to {tuple(new.shape)}")
     given = (values, *(t.clone() for t in leaves(state)))
     told = list[list[bool]]()
-    first, second = (_exported(model, s, given, told.append) for s in (state, after))
-    if first.graph_module.code != second.graph_module.code:
-        raise _refused(model, "what it computes depends on how many came before")
-    loaded = library(first)
+    program = _exported(model, state, given, told.append)
 
-    def run(given: list[Tensor]) -> list[Tensor]:
+    def whole(loaded: Library) -> Library:
         """Tensors that are written in place are the next ones themselves."""
-        hidden, *found = loaded(given)
-        made = iter(found)
-        return [hidden, *(next(made) if new else old for old, new in zip(given[1:], told[0], strict=True))]
 
-    _equal("compiled", run([t.clone() for t in given]), (output.hidden, *leaves(after)))
-    return run, [new - old for old, new in zip(counts(state), counts(after), strict=True)]
+        def run(given: list[Tensor]) -> list[Tensor]:
+            hidden, *found = loaded(given)
+            made = iter(found)
+            return [hidden, *(next(made) if new else old for old, new in zip(given[1:], told[0], strict=True))]
+
+        return run
+
+    def check(loaded: Library) -> None:
+        later = _exported(model, after, given, told.append)
+        if program.graph_module.code != later.graph_module.code:
+            raise _refused(model, "what it computes depends on how many came before")
+        _equal("compiled", whole(loaded)([t.clone() for t in given]), (output.hidden, *leaves(after)))
+
+    counted = [new - old for old, new in zip(counts(state), counts(after), strict=True)]
+    return whole(library(program, check)), counted
 
 
 def _same_when_fixed(model: Model, values: Tensor, places: int) -> None:
@@ -128,7 +135,7 @@ def _equal(how: str, found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
     for one, other in zip(found, wanted, strict=True):
         if not torch.allclose(one, other, rtol=1e-3, atol=1e-3):
             by = float((one - other).abs().max())
-            raise RuntimeError(
+            raise CompileError(
                 f"a step that is {how} differs from the model's own by {by:.1e}; decode this model as it is"
             )
 
@@ -137,14 +144,13 @@ def _exported(
     model: Model, state: State, given: tuple[Tensor, ...], told: Callable[[list[bool]], None]
 ) -> torch.export.ExportedProgram:
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # torch's own, of how it names trees; it also prints what it cannot export
+        # Torch's own, of how it names trees; what it cannot export it prints.
+        warnings.simplefilter("ignore", FutureWarning)
         try:
             return torch.export.export(Step(model, state, told).eval(), given, strict=False)
         except GuardOnDataDependentSymNode as reason:
             raise _refused(model, "what it reads decides what is computed") from reason
 
 
-def _refused(model: Model, why: str) -> ValueError:
-    return ValueError(f"the step of this {type(model).__name__} cannot be compiled: {why}; decode it as it is")
+def _refused(model: Model, why: str) -> CompileError:
+    return CompileError(f"the step of this {type(model).__name__} cannot be compiled: {why}; decode it as it is")
