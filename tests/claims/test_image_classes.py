@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from sequary.claims import image_classes, shift_invariance
+from sequary.claims import image_classes, shift_invariance, steps_to_learn
 from sequary.claims.experiments import claim_of
 from sequary.claims.forecast_gain import DataMissing
 from sequary.core.card import Claim
@@ -33,6 +33,25 @@ def test_arms_weigh_the_same_and_learn(slug: str) -> None:
     claim = claim_of(slug)
     sizes = [sum(p.numel() for p in r.build().parameters()) for r in image_classes.arms(slug, claim).values()]
     assert abs(sizes[0] - sizes[1]) <= 0.05 * sizes[1]
+
+
+def test_steps_are_counted_until_the_loss_is_reached() -> None:
+    train = {
+        **claim_of("van-lka").settings["train"],
+        "stages__0__train__steps": 4,
+        "stages__0__train__evaluate_every": 2,
+    }
+    recipe = image_classes.arms("van-lka", claim := small("van-lka", learnt=64, choose=20, train=train))["system"]
+    assert (
+        steps_to_learn.needed(dataclasses.replace(claim, settings={**claim.settings, "until": 99.0}), recipe, 1e-3, 0)[
+            0
+        ]
+        == 2
+    )
+    assert (
+        steps_to_learn.needed(dataclasses.replace(claim, settings={**claim.settings, "until": 0.0}), recipe, 1e-3, 0)[0]
+        == 5
+    )
 
 
 def test_a_heavier_arm_is_found() -> None:

@@ -46,14 +46,14 @@ CLAIM = Claim(
             "dim": 32,
             "model__backbone__depth": 2,
             "model__backbone__blocks__0__parts__0__heads": 1,
-            "stages__0__train__steps": 1000,
+            "stages__0__train__steps": 1500,
             "stages__0__train__batch": 64,
         },
         "baseline": {
             "model__backbone__blocks__0__parts__0__key": 45,
             "model__backbone__blocks__0__parts__1__hidden": 64,
         },
-        "grid": {"stages__0__train__lr": (5e-3, 1e-2)},
+        "grid": {"stages__0__train__lr": (2.5e-3, 5e-3)},
         "live": {
             "train": {
                 "dim": 32,
