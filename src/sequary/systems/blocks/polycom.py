@@ -44,7 +44,7 @@ VARIANTS = {
 }
 TRAIN = {"dim": 64, "model__backbone__depth": 2, "stages__0__train__batch": 8}
 CLAIM = Claim(
-    "PolyNorm saves bits over SwiGLU at equal parameters and steps; PolyReLU and GELU are noted beside",
+    "PolyNorm saves bits over SwiGLU at equal parameters and steps",
     experiment="twin_text",
     against="polycom-swiglu",
     metric="bits",
@@ -52,13 +52,11 @@ CLAIM = Claim(
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 3,
-        "beside": ("polycom-polyrelu", "polycom-gelu"),
-        "train": {**TRAIN, "stages__0__train__steps": 600},
-        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "seeds": 8,
+        "train": {**TRAIN, "stages__0__train__steps": 2000},
+        "grid": {"stages__0__train__lr": (3e-3, 1e-2)},
         "live": {
             "judged": 10_000,
-            "beside": (),
             "train": {**TRAIN, "stages__0__train__steps": 80},
             "grid": {"stages__0__train__lr": (3e-3,)},
         },
