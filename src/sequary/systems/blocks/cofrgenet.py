@@ -49,14 +49,14 @@ CLAIM = Claim(
     experiment="twin_text",
     against="cofrgenet-narrow",
     metric="bits",
-    margin=0.005,
+    margin=0.02,
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 6,
+        "seeds": 13,
         "beside": ("cofrgenet-full",),
-        "train": {**TRAIN, "stages__0__train__steps": 600},
-        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "train": {**TRAIN, "stages__0__train__steps": 2000},
+        "grid": {"stages__0__train__lr": (3e-3, 1e-2)},
         "live": {
             "judged": 10_000,
             "beside": (),

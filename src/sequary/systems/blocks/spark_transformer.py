@@ -54,13 +54,11 @@ CLAIM = Claim(
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 3,
-        "beside": ("spark-transformer-ffn",),
-        "train": {**TRAIN, "stages__0__train__steps": 600},
-        "grid": {"stages__0__train__lr": (1e-3, 3e-3)},
+        "seeds": 10,
+        "train": {**TRAIN, "stages__0__train__steps": 2000},
+        "grid": {"stages__0__train__lr": (3e-3, 1e-2)},
         "live": {
             "judged": 10_000,
-            "beside": (),
             "train": {**TRAIN, "stages__0__train__steps": 80},
             "grid": {"stages__0__train__lr": (3e-3,)},
         },
