@@ -114,6 +114,21 @@ def test_an_older_state_stays_what_it_was(one: tuple[Model, Native]) -> None:
 
 
 @pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("slug", ["gpt", "mamba"])
+@torch.no_grad()
+def test_rows_are_dropped_on_the_way_and_longer_steps_follow(slug: str) -> None:
+    model, given = tiny(slug), prompt(3).values
+    found = list[Tensor]()
+    for one in (model, Native(model, places=16).eval()):
+        _, state = one.step(given, one.init_state(Batch(values=given)))
+        _, state = one.step(given[:, :1], state)
+        rows = torch.tensor([0, 2])
+        _, state = one.step(given[rows, 1:2], state.select(rows))
+        found.append(one.step(given[rows, :3], state)[0].hidden)
+    torch.testing.assert_close(found[1], found[0])
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_beams_go_on_from_chosen_rows() -> None:
     model = tiny("gpt")
     found = [

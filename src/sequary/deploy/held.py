@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, cast
 
 from torch import Tensor
@@ -20,21 +20,26 @@ class End:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Held(State):
-    """The tensors of a state of fixed shapes after `taken` tokens, the last `steps` of which were compiled ones."""
+    """The tensors of a state of fixed shapes after `taken` tokens, the last `steps` of which were compiled ones.
+
+    `moves`: by how much such a step moves each number that the state counts by.
+    """
 
     leaves: tuple[Tensor, ...]
     bare: Bare
     taken: int
     end: End
     steps: int = 0
+    moves: tuple[int, ...] | None = None
 
     @staticmethod
     def of(state: State, taken: int) -> Held:
         return Held(leaves(state), Bare(state.map(lambda t: t.new_empty(0))), taken, End(taken))
 
-    def state(self, counted: Sequence[int]) -> State:
-        """The model's own. `counted`: by how much a step moves each number that it counts by."""
-        return filled(self.bare.state, iter(self.leaves), iter([self.steps * n for n in counted]))
+    def state(self) -> State:
+        """The model's own."""
+        moves = self.moves or (0,) * len(counts(self.bare.state))
+        return filled(self.bare.state, iter(self.leaves), iter([self.steps * n for n in moves]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Native(Model):
         super().__init__()
         self.model, self.places, self.heads = model, places, model.heads
         self.training = model.training
-        self._compiled: dict[int, tuple[Library, list[int]]] = {}
+        self._compiled: dict[int, tuple[Library, tuple[int, ...]]] = {}
 
     def forward(self, batch: Batch, tape: Tape | None = None, rng: torch.Generator | None = None) -> Output:
         return self.model(batch, tape, rng)
@@ -53,7 +53,7 @@ class Native(Model):
         plain = all(getattr(ctx, f.name) is None for f in dataclasses.fields(ctx))
         if new == 1 and plain and rows in self._compiled:
             return self._run(values, state)
-        inner = state.state(self._compiled[rows][1] if state.steps else [0] * len(counts(state.bare.state)))
+        inner = state.state()
         if new == 1 and plain:
             self._compiled[rows] = compiled(self.model, values, inner, self.places)
             return self._run(values, state)
@@ -63,12 +63,12 @@ class Native(Model):
     def _run(self, values: Tensor, state: Held) -> tuple[Output, Held]:
         if torch.is_grad_enabled() or self.training:
             raise RuntimeError("compiled steps learn nothing: take them in evaluation mode, under torch.no_grad()")
-        run, _ = self._compiled[len(values)]
+        run, moves = self._compiled[len(values)]
         own = state.taken == state.end.at
         hidden, *after = run([values, *(state.leaves if own else [t.clone() for t in state.leaves])])
         end = state.end if own else End(state.taken)
         end.at += 1
-        return Output(hidden), Held(tuple(after), state.bare, state.taken + 1, end, state.steps + 1)
+        return Output(hidden), Held(tuple(after), state.bare, state.taken + 1, end, state.steps + 1, moves)
 
 
 class Step(nn.Module):
@@ -88,7 +88,7 @@ class Step(nn.Module):
 
 
 @torch.no_grad()
-def compiled(model: Model, values: Tensor, state: State, places: int) -> tuple[Library, list[int]]:
+def compiled(model: Model, values: Tensor, state: State, places: int) -> tuple[Library, tuple[int, ...]]:
     """The library of a step from states like this one, and by how much it moves what is counted."""
     if values.device.type != "cpu":
         raise CompileError(f"steps are compiled for a CPU, and this model is on {values.device}")
@@ -117,8 +117,8 @@ def compiled(model: Model, values: Tensor, state: State, places: int) -> tuple[L
             raise _refused(model, "what it computes depends on how many came before")
         _equal("compiled", whole(loaded)([t.clone() for t in given]), (output.hidden, *leaves(after)))
 
-    counted = [new - old for old, new in zip(counts(state), counts(after), strict=True)]
-    return whole(library(program, check)), counted
+    moves = tuple(new - old for old, new in zip(counts(state), counts(after), strict=True))
+    return whole(library(program, check)), moves
 
 
 def _same_when_fixed(model: Model, values: Tensor, places: int) -> None:
