@@ -43,6 +43,13 @@ def test_the_rate_is_chosen_by_the_first_seed_and_the_rest_is_not_run_again() ->
     assert "76.7 ± 23.1 %" in quality.table({task: {"a": kept(0.9)} for task in TASKS}, ["a"])[2]
 
 
+def test_figures_of_another_budget_are_not_gone_on_with(tmp_path: Path) -> None:
+    other = {"steps": 7, "batch": 32, "hidden": quality.HIDDEN}
+    (tmp_path / quality.FILE).write_text(json.dumps({"recall": {"gla": {"budget": other, "runs": {}}}}))
+    with pytest.raises(ValueError, match=r"recall of gla by .*7.* give another --out, or delete it"):
+        quality.run(["gla"], tmp_path, 1, lambda line: None)
+
+
 @pytest.mark.slow
 def test_runs_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: dataclasses.replace(task, steps=2, batch=4) for name, task in TASKS.items()}

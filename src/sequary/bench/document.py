@@ -39,9 +39,10 @@ exponent is the slope of time over length at the longest three. Decoding: one ro
 LEARN = """\
 ## What they learn
 
-On test rows, mean and spread of three seeds, in hosts of one size: 1,000 steps, a learning rate chosen for each on held-out rows among
-{rates}. Accuracy in recall (8 pairs of key and value, each asked for once), copying (6 symbols scattered among 42), ListOps
-(three levels of MIN, MAX, MED and sums modulo 10 in 64 symbols) and digits (196 pixels one after the other); bits per byte of Shakespeare.
+On test rows, mean and spread of three seeds, in hosts of one size: {steps} steps of {batch} rows, a learning rate chosen for each on
+held-out rows among {rates}. Accuracy in recall (8 pairs of key and value, each asked for once), copying (6 symbols scattered
+among 42), ListOps (three levels of MIN, MAX, MED and sums modulo 10 in 64 symbols) and digits (196 pixels one after the other); bits per
+byte of Shakespeare.
 
 """
 
@@ -98,8 +99,8 @@ def learnt(folder: Path) -> list[str]:
     found = json.loads((folder / quality.FILE).read_text(encoding="utf-8"))
     shared = [name for name, task in quality.TASKS.items() if task.entrants is None]
     whole = [n for n in found["recall"] if all(quality.complete(found[task].get(n)) for task in shared)]
-    rates = ", ".join(f"{rate:g}" for rate in quality.RATES)
-    return [LEARN.format(rates=rates), *quality.table(found, whole), ""]
+    rates, of = ", ".join(f"{rate:g}" for rate in quality.RATES), quality.TASKS["recall"]
+    return [LEARN.format(rates=rates, steps=of.steps, batch=of.batch), *quality.table(found, whole), ""]
 
 
 def main(folder: str, out: str) -> None:

@@ -34,7 +34,7 @@ from sequary.mixers.mlp.swiglu import SwiGLU
 FILE = "quality.json"
 RATES = (1e-3, 3e-3, 1e-2)
 SEEDS = (0, 1, 2)
-DIM, DEPTH, HIDDEN = 64, 2, 168
+DIM, DEPTH, HIDDEN = 64, 2, 256
 APART = 0.05
 STEP = 8
 """Widths of feed-forwards that are tried."""
@@ -98,11 +98,11 @@ def causal(names: Sequence[str] | None) -> list[Layer]:
 def run(names: Sequence[str] | None, folder: Path, workers: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """All runs that the folder's file does not hold yet."""
     file = folder / FILE
-    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    found = read(file)
     entrants = causal(names)
     for layer, task in itertools.product(entrants, possible(tell)):
         if enters(layer.id, task):
-            kept = found.setdefault(task, {}).setdefault(layer.id, {"runs": {}})
+            kept = found.setdefault(task, {}).setdefault(layer.id, {"budget": budget(task), "runs": {}})
             kept.setdefault("facts", facts(layer, task))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for stage in (first, later):
@@ -113,6 +113,22 @@ def run(names: Sequence[str] | None, folder: Path, workers: int, tell: Callable[
                 tell(f"{task} {name} lr {rate} seed {seed}: {done.result()['test']:.3f}")
                 write_atomic(file, json.dumps(found, indent=1) + "\n")
     return found
+
+
+def read(file: Path) -> dict[str, Any]:
+    """What the file holds, none of it from another budget."""
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    for task, each in found.items():
+        for name, kept in each.items():
+            if kept["budget"] != budget(task):
+                raise ValueError(
+                    f"{file} holds {task} of {name} by {kept['budget']}, not {budget(task)}: give another --out, or delete it"
+                )
+    return found
+
+
+def budget(task: str) -> dict[str, int]:
+    return {"steps": TASKS[task].steps, "batch": TASKS[task].batch, "hidden": HIDDEN}
 
 
 def possible(tell: Callable[[str], None]) -> list[str]:

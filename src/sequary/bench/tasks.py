@@ -49,8 +49,8 @@ class Task:
     make: Callable[[int, int, str], Rows]
     """(count, seed, purpose): "train", "choose" or "test"."""
     vocab: int
-    steps: int = 1000
-    batch: int = 64
+    steps: int = 400
+    batch: int = 32
     entrants: tuple[str, ...] | None = None
     """None: all causal layers."""
     needs: str = ""
@@ -144,6 +144,6 @@ TASKS = {
     "recall": Task(lambda n, seed, why: told(n, seed, why, pairs=8, length=48, keys=32, values=16), 49),
     "copying": Task(lambda n, seed, why: scattered(n, seed, why, tokens=6, length=42, symbols=8), 10),
     "ListOps": Task(listops, 16, entrants=MOST_USED),
-    "digits": Task(digits, SHADES + 10, steps=1000, batch=32, entrants=MOST_USED, needs="mnist10k.npz"),
-    "text": Task(text, 256, steps=1000, batch=16, entrants=MOST_USED, needs="shakespeare.txt", score=bits, unit="bits"),
+    "digits": Task(digits, SHADES + 10, entrants=MOST_USED, needs="mnist10k.npz"),
+    "text": Task(text, 256, entrants=MOST_USED, needs="shakespeare.txt", score=bits, unit="bits"),
 }
