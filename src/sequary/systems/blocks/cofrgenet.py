@@ -53,7 +53,7 @@ CLAIM = Claim(
     settings={
         "context": 128,
         "judged": 50_000,
-        "seeds": 13,
+        "seeds": 17,
         "beside": ("cofrgenet-full",),
         "train": {**TRAIN, "stages__0__train__steps": 2000},
         "grid": {"stages__0__train__lr": (3e-3, 1e-2)},
