@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sequary.ops.forms import BRIEF, form
 from sequary.ops.linear_attend import linear_attend
+from sequary.ops.linear_attend_channelwise import HEADS, decaying
 from sequary.ops.linear_attend_chunked import chunked
 from sequary.ops.linear_attend_headwise import headwise
 
@@ -203,3 +204,20 @@ def test_a_step_without_gradients_takes_the_loop() -> None:
         assert all(torch.equal(a, b) for a, b in zip(step, loop if length <= BRIEF else chunks, strict=True))
         assert all(torch.equal(a, b) for a, b in zip(linear_attend(*args), chunks, strict=True))
         assert max(closeness(a, b) for a, b in zip(step, chunks, strict=True)) < 1e-12
+
+
+@pytest.mark.parametrize("length", [1, 2, 70])
+@pytest.mark.parametrize("gate", [0.1, 30.0, math.inf])
+def test_many_heads_of_one_key_are_summed_channel_by_channel(length: int, gate: float) -> None:
+    """As the loop does, closed gates included; an operator that torch can trace."""
+    rng = torch.Generator().manual_seed(length)
+    rows, heads, V = 2, HEADS, 3
+    q, k, g = (torch.randn(rows, length, heads, 1, generator=rng, dtype=torch.float64) for _ in range(3))
+    v = torch.randn(rows, length, heads, V, generator=rng, dtype=torch.float64)
+    S = torch.randn(rows, heads, 1, V, generator=rng, dtype=torch.float64)
+    g = torch.where(g > 1, -gate, -0.1 * g.exp())
+    for fast, slow in zip(results((q, k, v, g, S), "chunked"), results((q, k, v, g, S), "reference"), strict=True):
+        assert fast.shape == slow.shape
+        assert closeness(fast, slow) < 1e-12
+    args = (k * v).requires_grad_(), g[..., 0].exp().requires_grad_(), S[:, :, 0].requires_grad_()
+    torch.library.opcheck(decaying, args)

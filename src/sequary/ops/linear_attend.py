@@ -9,7 +9,7 @@ rate for each key entry (Yang et al., Gated Linear Attention Transformers, 2312.
 Queries and keys may serve groups of heads: q and k [B, T, G, K] beside v [B, T, G·r, V], as in Mamba-2.
 
 Two forms: `reference`, a plain loop (any derivative), and `chunked` (linear_attend_chunked.py; at one rate a head
-linear_attend_headwise.py), exact for any gate.
+linear_attend_headwise.py; for many heads of one key entry linear_attend_channelwise.py), exact for any gate.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sequary.ops.forms import chosen, recurrent
+from sequary.ops.linear_attend_channelwise import HEADS, channelwise
 from sequary.ops.linear_attend_chunked import chunked
 from sequary.ops.linear_attend_headwise import headwise
 
@@ -38,7 +39,9 @@ def linear_attend(
     q, k, v, S = (x.to(wide) for x in (q_BTHK, k_BTHK, v_BTHV, S_BHKV))
     g = None if g_BTHK is None else g_BTHK.to(wide)
     plain = chosen(recurrent(q.shape[1])) == "reference"
-    if not plain and g is not None and g.shape[-1] == 1:
+    if not plain and g is not None and k.shape[-1] == 1 and heads == shared >= HEADS:
+        o_BTHV, last_BHKV = channelwise(q, k, v, g, S)
+    elif not plain and g is not None and g.shape[-1] == 1:
         o_BTHV, last_BHKV, _ = headwise(q, k, v, g, S)
     else:
         q, k = (x.repeat_interleave(heads // shared, 2) if heads > shared else x for x in (q, k))

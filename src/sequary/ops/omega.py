@@ -29,12 +29,14 @@ def orthogonalised(s: Tensor, rounds: int) -> Tensor:
     if rounds == 0:
         return s
     wide = s.shape[-1] > s.shape[-2]
-    x = s.mT if wide else s
+    tall = s.mT if wide else s
+    x = tall.reshape(-1, *tall.shape[-2:])
     x = x / (x.square().sum((-2, -1), keepdim=True) + 1e-12).sqrt()
     a, b, c = QUINTIC
     for _ in range(rounds):
         square = x.mT @ x
-        x = a * x + x @ (b * square + c * square @ square)
+        x = x.baddbmm(x, square.baddbmm(square, square, beta=b, alpha=c), beta=a)
+    x = x.view(tall.shape)
     return x.mT if wide else x
 
 
@@ -67,14 +69,16 @@ def _loop(
     rounds: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     outputs: list[Tensor] = []
-    alpha, eta, theta = (r[..., None, None] for r in rates)
-    for t in range(q.shape[1]):
-        kept = fresh[:, t, None, None, None]
+    alpha, eta, theta = rates[..., None, None]
+    # Cut once, since the gradient of a slice is as long as the sequence.
+    steps = (x.unbind(1) for x in (q, k, v, gamma, alpha, eta, theta, fresh))
+    for q_t, k_t, v_t, gamma_t, alpha_t, eta_t, theta_t, fresh_t in zip(*steps, strict=True):
+        kept = fresh_t[:, None, None, None]
         memory, momentum = kept * memory, kept * momentum
-        error_BHCV = k[:, t] @ memory - v[:, t]
-        momentum = theta[:, t] * momentum + (gamma[:, t, ..., None] * k[:, t]).mT @ error_BHCV
-        memory = alpha[:, t] * memory - eta[:, t] * orthogonalised(momentum, rounds)
-        outputs.append((q[:, t, :, None] @ memory)[:, :, 0])
+        error_BHCV = k_t @ memory - v_t
+        momentum = theta_t * momentum + (gamma_t[..., None] * k_t).mT @ error_BHCV
+        memory = alpha_t * memory - eta_t * orthogonalised(momentum, rounds)
+        outputs.append((q_t[:, :, None] @ memory)[:, :, 0])
     return torch.stack(outputs, 1), memory, momentum
 
 
