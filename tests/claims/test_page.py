@@ -22,7 +22,8 @@ def test_a_counterexample_is_told() -> None:
         "seeds": 3,
         "measured": "2026-11-30, a machine",
         "settings": {"against": "gpt"},
+        "core_seconds": 90.0,
     }
     cells = page.entry("gla", found).split(" | ")
     assert cells[1:3] == ["x &#124; y", "**does not hold at this scale** (broken for 2 of 3 seeds)"]
-    assert cells[3:] == ["a b", "1", "2 (gpt)", "", "3", "0.5 to 1.5", "2026-11-30 |"]
+    assert cells[3:] == ["a b", "1", "2 (gpt)", "", "3", "0.5 to 1.5", "1.5", "2026-11-30 |"]

@@ -58,17 +58,24 @@ def run(names: Sequence[str], sizes: Sizes, folder: Path, tell: Callable[[str], 
 
 
 def wanted(points: Points, sizes: Sizes) -> Iterator[int]:
-    """Lengths still to be measured, in turn, until one fails or the next would take too long."""
-    took = 0.0
+    """Lengths still to be measured, in turn, until one fails or is expected to take too long."""
     for length in sorted(sizes.lengths):
         if length not in points:
-            if took > sizes.seconds:
+            if expected(points, length) > sizes.seconds:
                 return
-            began = perf_counter()
             yield length
-            took = 4 * (perf_counter() - began)  # quadratic at worst
         if "error" in points.get(length, {}):
             return
+
+
+def expected(points: Points, length: int) -> float:
+    """Seconds of a point's three runs, time growing as between the last two shorter ones, or quadratically after the first alone."""
+    known = sorted((n, p["both_ms"]) for n, p in points.items() if n < length and p.get("both_ms", 0) > SHORTEST)
+    if not known:
+        return 0.0
+    before, last = known[0] if len(known) == 1 else known[-2], known[-1]
+    grown = 2.0 if before == last else math.log(last[1] / before[1]) / math.log(last[0] / before[0])
+    return 3e-3 * last[1] * (length / last[0]) ** grown
 
 
 def point(name: str, length: int, sizes: Sizes) -> dict[str, Any]:

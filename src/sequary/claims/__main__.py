@@ -1,4 +1,7 @@
-"""`python -m sequary.claims [SLUG …]`: run and record claims whose experiment is built; without slugs, those that are missing or stale."""
+"""`python -m sequary.claims [SLUG …]`: run and record claims whose experiment is built; without slugs, those that are missing or stale.
+
+Seeds are processes of one thread, one on each core, side by side; those that are done stay in `claims-work`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 
 from sequary.claims import results
 from sequary.claims.experiments import NoExperiment, record
+from sequary.compare.machine import cores
 from sequary.core.catalogue import files
 
 
@@ -15,7 +19,7 @@ def main(slugs: list[str]) -> int:
         if not slugs and known.claim is not None and "claim" not in known.stale:
             continue
         try:
-            found = record(slug)
+            found = record(slug, workers=cores())
         except NoExperiment as reason:
             if slugs:
                 print(f"{slug}: {reason}", file=sys.stderr)

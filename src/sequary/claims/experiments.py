@@ -8,8 +8,11 @@ import importlib
 import importlib.util
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import torch
@@ -42,23 +45,47 @@ def claim_of(slug: str, changes: Mapping[str, Any] | None = None) -> Claim:
     return claim if changes is None else dataclasses.replace(claim, settings={**claim.settings, **changes})
 
 
-def judged(slug: str, claim: Claim, *, seeds: int, work: Path) -> dict[str, Any]:
-    """All trials, those found in `work` not run again, and the verdict. One thread."""
+def timed(call: Callable[..., Any], *args: Any) -> tuple[Any, float]:
+    """What `call` gives, by one thread, and the seconds of the processor that it took."""
     torch.set_num_threads(1)
+    began = process_time()
+    return call(*args), process_time() - began
+
+
+def trial(slug: str, claim: Claim, seed: int, chosen: Any) -> dict[str, Any]:
+    return dataclasses.asdict(experiment(claim).trial(slug, claim, seed, chosen))
+
+
+def trials(
+    slug: str, claim: Claim, seeds: Iterable[int], chosen: Any, workers: int
+) -> Iterator[tuple[int, Any, float]]:
+    """(seed, trial, seconds) as they come; `workers` processes side by side."""
+    if workers == 1:
+        yield from ((seed, *timed(trial, slug, claim, seed, chosen)) for seed in seeds)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs = {pool.submit(timed, trial, slug, claim, seed, chosen): seed for seed in seeds}
+        yield from ((jobs[done], *done.result()) for done in as_completed(jobs))
+
+
+def judged(slug: str, claim: Claim, *, seeds: int, work: Path, workers: int = 1) -> dict[str, Any]:
+    """All trials, those found in `work` not run again, and the verdict. One thread each."""
     path = work / f"{files()[slug].stem}.json"
     key = results.fingerprint(slug, "claim")
     done: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     if done.get("sources") != key or done.get("settings") != plain(claim):
         done = {"sources": key, "settings": plain(claim), "trials": {}}
+    took: dict[str, float] = done.setdefault("took", {})
     if "chosen" not in done:
-        done["chosen"] = experiment(claim).tune(slug, claim)
+        done["chosen"], took["tuning"] = timed(experiment(claim).tune, slug, claim)
         write_atomic(path, json.dumps(done))
-    for seed in range(seeds):
-        if str(seed) not in done["trials"]:
-            done["trials"][str(seed)] = dataclasses.asdict(experiment(claim).trial(slug, claim, seed, done["chosen"]))
-            write_atomic(path, json.dumps(done))
-    trials = [Trial(**done["trials"][str(seed)]) for seed in range(seeds)]
-    verdict, numbers = judge(claim, trials)
+    missing = [seed for seed in range(seeds) if str(seed) not in done["trials"]]
+    for seed, found, seconds in trials(slug, claim, missing, done["chosen"], workers):
+        done["trials"][str(seed)], took[str(seed)] = found, seconds
+        write_atomic(path, json.dumps(done))
+    kept = [Trial(**done["trials"][str(seed)]) for seed in range(seeds)]
+    verdict, numbers = judge(claim, kept)
+    parts = ("tuning", *map(str, range(seeds)))
     machine = f"{platform.machine()}, torch {torch.__version__.partition('+')[0]}, one thread"
     return {
         "text": claim.text,
@@ -68,7 +95,8 @@ def judged(slug: str, claim: Claim, *, seeds: int, work: Path) -> dict[str, Any]
         "measured": f"{dt.datetime.now(dt.UTC).date().isoformat()}, {machine}",
         "settings": plain(claim),
         "chosen": done["chosen"],
-        "trials": [dataclasses.asdict(t) for t in trials],
+        "trials": [dataclasses.asdict(t) for t in kept],
+        "core_seconds": round(sum(took[part] for part in parts), 1) if took.keys() >= set(parts) else None,
     }
 
 
@@ -77,10 +105,10 @@ def plain(claim: Claim) -> Any:
     return json.loads(json.dumps({"against": claim.against, "metric": claim.metric, **claim.settings}))
 
 
-def record(slug: str, *, seeds: int | None = None) -> dict[str, Any]:
+def record(slug: str, *, seeds: int | None = None, workers: int = 1) -> dict[str, Any]:
     """Run the recorded size of a claim and write its verdict into the package's results."""
     claim = claim_of(slug)
-    found = judged(slug, claim, seeds=seeds or claim.settings.get("seeds", 3), work=WORK)
+    found = judged(slug, claim, seeds=seeds or claim.settings.get("seeds", 3), work=WORK, workers=workers)
     results.record(slug, "claim", found)
     return found
 

@@ -33,6 +33,7 @@ COLUMNS = (
     "floor",
     "seeds",
     "interval of the gain",
+    "core minutes",
     "measured",
 )
 
@@ -74,6 +75,7 @@ def entry(slug: str, found: Mapping[str, Any]) -> str:
         f"{numbers['floor']:.4g}" if "floor" in numbers else "",
         str(found["seeds"]),
         f"{numbers['low']:.3g} to {numbers['high']:.3g}",
+        f"{took / 60:.1f}" if (took := found.get("core_seconds")) else "",
         found["measured"].partition(",")[0],
     )
 

@@ -45,6 +45,8 @@ class Line:
     """[B, K - 1 + T] int, equal for the tokens of one segment; None: all are."""
     back: Tensor | None
     """[B, T]: where on the line, past the first K - 1, each token of the input stands; None: in place."""
+    order: Tensor | None
+    """[B, T]: which token of the input stands at each place of the line, past the first K - 1 (any, if none); None: in place."""
 
     @staticmethod
     def up(x_BTD: Tensor, past_BKD: Tensor, mask_BT: Tensor | None, starts_BT: Tensor | None) -> Line:
@@ -52,11 +54,12 @@ class Line:
         tokens = torch.cat((past_BKD, x_BTD), 1)
         runs = None if starts_BT is None else F.pad(starts_BT.long().cumsum(1), (before, 0))
         if mask_BT is None:
-            return Line(tokens, length, runs, None)
+            return Line(tokens, length, runs, None, None)
         order = F.pad(mask_BT.int(), (before, 0), value=1).argsort(dim=1, stable=True)
         rank = mask_BT.long().cumsum(1) - 1
         back = (length - mask_BT.sum(1, keepdim=True) + rank).clamp(min=0)
-        return Line(_take(tokens, order), length, None if runs is None else runs.gather(1, order), back)
+        runs = None if runs is None else runs.gather(1, order)
+        return Line(_take(tokens, order), length, runs, back, (order[:, before:] - before).clamp(min=0))
 
     def past(self) -> Tensor:
         """The K - 1 tokens that the next call needs; zeros where they belong to an earlier segment."""
@@ -64,6 +67,17 @@ class Line:
         if self.runs is None:
             return past
         return past * (self.runs[:, self.length :] == self.runs[:, -1:])[..., None]
+
+    def oldest(self) -> Tensor:
+        """[B, T, D]: of each token of the input, the K - 1st before it; zeros where that belongs to an earlier segment."""
+        found = self.tokens[:, : self.length]
+        if self.runs is not None:
+            found = found * (self.runs[:, : self.length] == self.runs[:, -self.length :])[..., None]
+        return self.put_back(found)
+
+    def along(self, x_BTD: Tensor) -> Tensor:
+        """Of each token of the line past the first K - 1, what x has at its place in the input."""
+        return x_BTD if self.order is None else _take(x_BTD, self.order)
 
     def put_back(self, y_BTD: Tensor) -> Tensor:
         """Results along the line, to the places of the input's tokens; at padding some finite value."""

@@ -15,10 +15,10 @@ from sequary.core.place import Place
 from sequary.core.state import State
 from sequary.mixers.attention.pairs import FactoredPairs, PairBias
 from sequary.mixers.attention.projection import check_heads
-from sequary.ops.causal_conv import starts
+from sequary.ops.causal_conv import Line, starts
 from sequary.ops.free_attend import free_attend
 from sequary.ops.prefix_softmax import Prefix, prefix_softmax
-from sequary.ops.taps import taps
+from sequary.ops.window_softmax import window_softmax
 
 
 class FreeAttention(Mixer):
@@ -100,15 +100,15 @@ class CausalFreeAttention(Recurrent):
         assert isinstance(state, FreeState)
         q, kv = self.qkv(x_BtD).split((self.hidden, 2 * self.hidden), -1)
         begins, segment = starts(ctx.segments, ctx.mask, state.segment)
-        near, past = taps(F.pad(kv, (0, 1), value=1.0), state.past, mask_BT=ctx.mask, starts_BT=begins)
-        near_BtEK, wide = torch.stack(near, -1), self.hidden
-        k, v, there = near_BtEK[:, :, :wide], near_BtEK[:, :, wide : 2 * wide], near_BtEK[:, :, 2 * wide :] > 0.5
-        gone = there[..., 0, 0] if ctx.mask is None else there[..., 0, 0] & ctx.mask
-        o_BtE, z_BtE, read = prefix_softmax(k[..., 0], v[..., :1], state.read, mask_BT=gone, starts_BT=begins)
-        mixed = o_BtE[..., 0]
+        line, wide = Line.up(F.pad(kv, (0, 1), value=1.0), state.past, ctx.mask, begins), self.hidden
+        k, v, there = line.oldest().split((wide, wide, 1), -1)
+        gone = there[..., 0] > 0.5 if ctx.mask is None else (there[..., 0] > 0.5) & ctx.mask
+        o, z, read = prefix_softmax(k, v[..., None], state.read, mask_BT=gone, starts_BT=begins)
+        mixed = o[..., 0]
         if self.lags is not None:
-            w_EK = self.lags.flip(1).repeat_interleave(self.hidden // self.heads, 0)
-            inside = (k[..., 1:] + w_EK).masked_fill(~there[..., 1:], torch.finfo(k.dtype).min)
-            share = torch.cat((z_BtE[..., None], inside), -1).softmax(-1)
-            mixed = (share * torch.cat((o_BtE, v[..., 1:]), -1)).sum(-1)
-        return self.o(q.sigmoid() * mixed), FreeState(read, past, segment)
+            k, v, there = line.tokens[:, 1:].split((wide, wide, 1), -1)
+            k = k.masked_fill(there < 0.5, torch.finfo(k.dtype).min)
+            w_KE = self.lags.flip(1).repeat_interleave(wide // self.heads, 0).mT
+            runs = None if line.runs is None else line.runs[:, 1:]
+            mixed = line.put_back(window_softmax(k, v, w_KE, line.along(z), line.along(mixed), runs))
+        return self.o(q.sigmoid() * mixed), FreeState(read, line.past(), segment)
