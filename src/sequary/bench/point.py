@@ -19,6 +19,7 @@ from torch import Tensor
 from sequary.bench.layers import layers, world
 from sequary.core.contracts import Mixer, Recurrent
 from sequary.core.ctx import Ctx
+from sequary.train.reuse import keep
 
 ENOUGH = 1.0
 """Seconds after which nothing is repeated."""
@@ -30,6 +31,7 @@ PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
 def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
     """Milliseconds forward and both ways, megabytes beyond the start, share of the product rate; of recurrent layers the
     milliseconds of a token after `length` and the bytes of the state then."""
+    keep()
     (layer,) = layers([name])
     torch.manual_seed(0)
     mixer = layer.build(width)
@@ -43,7 +45,7 @@ def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
     found["memory_mb"] = peak() - before
     with torch.no_grad():
         found["forward_ms"] = timed(lambda: mixer(x, ctx))
-    found["products"] = products(lambda: both(mixer, x, ctx))
+    found["products"] = products(lambda: both(mixer, x, ctx), causal=mixer.causal)
     if isinstance(mixer, Recurrent):
         found |= decoding(mixer, x.detach()[:1], ctx)
     return found
@@ -63,8 +65,9 @@ def timed(run: Callable[[], object]) -> float:
     return 1000 * statistics.median(times)
 
 
-def products(run: Callable[[], object]) -> float:
-    """Multiply-adds of matrix products in one run, each product counted once; of fused attention, those of its two products."""
+def products(run: Callable[[], object], *, causal: bool) -> float:
+    """Multiply-adds of matrix products in one run, each product counted once; of fused attention, those of its two products, half of
+    them where it is causal."""
     total = 0.0
     with torch.profiler.profile(record_shapes=True) as seen:
         run()
@@ -76,7 +79,7 @@ def products(run: Callable[[], object]) -> float:
         elif "flash_attention_for_cpu" in event.name and "aten::_scaled" in event.name:
             heads = [s for s in shapes if len(s) == 4]
             q, k = heads[-3:-1] if "backward" not in event.name else heads[1:3]
-            times = 5.0 if "backward" in event.name else 2.0
+            times = (5.0 if "backward" in event.name else 2.0) / (1 + causal)
             total += times * torch.Size(q).numel() * k[2]
     return total
 
