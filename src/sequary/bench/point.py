@@ -19,7 +19,6 @@ from torch import Tensor
 from sequary.bench.layers import layers, world
 from sequary.core.contracts import Mixer, Recurrent
 from sequary.core.ctx import Ctx
-from sequary.train.reuse import keep
 
 ENOUGH = 1.0
 """Seconds after which nothing is repeated."""
@@ -31,7 +30,6 @@ PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
 def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
     """Milliseconds forward and both ways, megabytes beyond the start, share of the product rate; of recurrent layers the
     milliseconds of a token after `length` and the bytes of the state then."""
-    keep()
     (layer,) = layers([name])
     torch.manual_seed(0)
     mixer = layer.build(width)

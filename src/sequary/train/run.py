@@ -18,7 +18,6 @@ from sequary.train.evaluation import evaluate, moved
 from sequary.train.hooks import Hook, Progressive
 from sequary.train.manifest import Chosen
 from sequary.train.optimiser import Optimiser
-from sequary.train.reuse import keep
 from sequary.train.sampler import Sampler
 from sequary.train.schedule import rate
 from sequary.train.seeds import derive, generator
@@ -42,7 +41,6 @@ class Run:
         hooks: Sequence[Hook],
         chosen: Chosen,
     ) -> None:
-        keep()
         self.model, self.train, self.source, self.seed, self.device = model, stage.train, source, seed, device
         self.hooks, self.chosen, self.steps = tuple(hooks), chosen, chosen.steps
         self.learner = model if stage.learns == "model" else model.get_submodule(stage.learns)
