@@ -23,7 +23,8 @@ def inputs(length: int, *, scale: float = 1.0) -> list[Tensor]:
 def results(args: list[Tensor], runs: Tensor | None, name: str) -> list[Tensor]:
     leaves = [x.clone().requires_grad_() for x in args]
     with form(name):
-        y = window_softmax(*leaves, runs)
+        k, v, w, z, o = leaves
+        y = window_softmax(k, v, w, z, o, runs)
     return [y.detach(), *torch.autograd.grad((y * y.detach().cos()).sum(), leaves)]
 
 

@@ -28,9 +28,10 @@ def window_softmax(
     A key of the least finite number is not there; nor is one whose `runs` differs from that of the token that reads.
     """
     wide = torch.promote_types(k_BSE.dtype, torch.float32)
-    args = (*(x.to(wide) for x in (k_BSE, v_BSE, w_KE, z_BTE, o_BTE)), runs_BS)
-    found = _plain(*args) if chosen(recurrent(z_BTE.shape[1])) == "reference" else chunked(*args)[0]
-    return found.to(v_BSE.dtype)
+    k, v, w, z, o = (x.to(wide) for x in (k_BSE, v_BSE, w_KE, z_BTE, o_BTE))
+    plain = chosen(recurrent(z.shape[1])) == "reference"
+    y_BTE: Tensor = _plain(k, v, w, z, o, runs_BS) if plain else chunked(k, v, w, z, o, runs_BS)[0]
+    return y_BTE.to(v_BSE.dtype)
 
 
 def _plain(k: Tensor, v: Tensor, w: Tensor, z: Tensor, o: Tensor, runs: Tensor | None) -> Tensor:

@@ -101,14 +101,19 @@ class CausalFreeAttention(Recurrent):
         q, kv = self.qkv(x_BtD).split((self.hidden, 2 * self.hidden), -1)
         begins, segment = starts(ctx.segments, ctx.mask, state.segment)
         line, wide = Line.up(F.pad(kv, (0, 1), value=1.0), state.past, ctx.mask, begins), self.hidden
-        k, v, there = line.oldest().split((wide, wide, 1), -1)
+        k, v, there = told(line.oldest(), wide)
         gone = there[..., 0] > 0.5 if ctx.mask is None else (there[..., 0] > 0.5) & ctx.mask
         o, z, read = prefix_softmax(k, v[..., None], state.read, mask_BT=gone, starts_BT=begins)
         mixed = o[..., 0]
         if self.lags is not None:
-            k, v, there = line.tokens[:, 1:].split((wide, wide, 1), -1)
+            k, v, there = told(line.tokens[:, 1:], wide)
             k = k.masked_fill(there < 0.5, torch.finfo(k.dtype).min)
             w_KE = self.lags.flip(1).repeat_interleave(wide // self.heads, 0).mT
             runs = None if line.runs is None else line.runs[:, 1:]
             mixed = line.put_back(window_softmax(k, v, w_KE, line.along(z), line.along(mixed), runs))
         return self.o(q.sigmoid() * mixed), FreeState(read, line.past(), segment)
+
+
+def told(x_BSF: Tensor, wide: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys, values and flags [..., 1] of the tokens on a line."""
+    return x_BSF[..., :wide], x_BSF[..., wide : 2 * wide], x_BSF[..., 2 * wide :]
