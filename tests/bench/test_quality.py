@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sequary.bench import quality
+from sequary.bench.host import HIDDEN, host, level, size
 from sequary.bench.layers import layers
-from sequary.bench.quality import TASKS, causal, level, size
+from sequary.bench.quality import TASKS, causal
 
 
 @pytest.mark.parametrize("name", ["gpt", "retention", "mamba", "gated-deltanet"])
@@ -20,7 +21,7 @@ def test_hosts_are_of_one_size(name: str) -> None:
     recipe = level(layer, 49)
     assert recipe is not None
     (gpt,) = layers(["gpt"])
-    goal = size(quality.host(gpt, quality.HIDDEN), 49)
+    goal = size(host(gpt, HIDDEN), 49)
     assert abs(size(recipe, 49) - goal) <= 0.05 * goal
 
 
@@ -44,9 +45,9 @@ def test_the_rate_is_chosen_by_the_first_seed_and_the_rest_is_not_run_again() ->
 
 
 def test_figures_of_another_budget_are_not_gone_on_with(tmp_path: Path) -> None:
-    other = {"steps": 7, "batch": 32, "hidden": quality.HIDDEN}
+    other = {"steps": 7, "batch": 32, "hidden": HIDDEN}
     (tmp_path / quality.FILE).write_text(json.dumps({"recall": {"gla": {"budget": other, "runs": {}}}}))
-    with pytest.raises(ValueError, match=r"recall of gla by .*7.* give another --out, or delete it"):
+    with pytest.raises(ValueError, match=r"recall of gla is by .*7.* give another --out, or delete it"):
         quality.run(["gla"], tmp_path, 1, lambda line: None)
 
 

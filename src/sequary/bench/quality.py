@@ -1,8 +1,7 @@
-"""What layers learn at an equal budget, in one host, at one size: the tasks of bench/tasks.py.
+"""What layers learn at an equal budget, in hosts of one size (bench/host.py): the tasks of bench/tasks.py.
 
-The host: `DEPTH` blocks of a short convolution, the layer and a feed-forward, whose width levels the parameters to those of softmax
-attention's host within `APART`. Each learns as many rows as the others, its learning rate chosen among `RATES` on held-out rows by the
-first seed; three seeds are tested. Runs are processes of one thread, side by side; each result is kept as it comes.
+Each learns as many rows as the others, its learning rate chosen among `RATES` on held-out rows by the first seed; three seeds are tested.
+Runs are processes of one thread, side by side; each result is kept as it comes.
 """
 
 from __future__ import annotations
@@ -17,47 +16,17 @@ from typing import Any
 
 import torch
 
+from sequary.bench.host import DIM, HIDDEN, level, size
 from sequary.bench.layers import Layer, layers
 from sequary.bench.tasks import TASKS, Task
-from sequary.blocks.prenorm import PreNorm
-from sequary.builders import language_model
 from sequary.claims.forecast_gain import DataMissing, shared
 from sequary.claims.symbols import trained
-from sequary.compare.footprint import parameters
 from sequary.core.files import write_atomic
-from sequary.core.part import part
-from sequary.core.recipe import Recipe
 from sequary.laws.cost import Work
-from sequary.mixers.conv.short import ShortConv
-from sequary.mixers.mlp.swiglu import SwiGLU
 
 FILE = "quality.json"
 RATES = (1e-3, 3e-3, 1e-2)
 SEEDS = (0, 1, 2)
-DIM, DEPTH, HIDDEN = 64, 2, 256
-APART = 0.05
-STEP = 8
-"""Widths of feed-forwards that are tried."""
-
-
-def host(layer: Layer, hidden: int) -> Recipe:
-    block = part(PreNorm, parts=(part(ShortConv), layer.part, part(SwiGLU, hidden=hidden)))
-    return language_model(dim=DIM, depth=DEPTH, blocks=(block,))
-
-
-def size(recipe: Recipe, vocab: int) -> int:
-    return parameters(recipe.bind({"vocab": vocab}))
-
-
-def level(layer: Layer, vocab: int) -> Recipe | None:
-    """The host whose parameters come nearest to softmax attention's; None where the layer alone has more."""
-    (gpt,) = layers(["gpt"])
-    goal = size(host(gpt, HIDDEN), vocab)
-    low = size(host(layer, STEP), vocab)
-    each = (size(host(layer, 2 * STEP), vocab) - low) / STEP
-    hidden = STEP * max(1, round((goal - low) / each / STEP) + 1)
-    recipe = host(layer, hidden)
-    return recipe if abs(size(recipe, vocab) - goal) <= APART * goal else None
 
 
 def learnt(name: str, task: str, rate: float, seed: int) -> dict[str, float]:
@@ -118,12 +87,11 @@ def run(names: Sequence[str] | None, folder: Path, workers: int, tell: Callable[
 def read(file: Path) -> dict[str, Any]:
     """What the file holds, none of it from another budget."""
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    for task, each in found.items():
-        for name, kept in each.items():
-            if kept["budget"] != budget(task):
-                raise ValueError(
-                    f"{file} holds {task} of {name} by {kept['budget']}, not {budget(task)}: give another --out, or delete it"
-                )
+    for task, name, kept in ((task, name, kept) for task, each in found.items() for name, kept in each.items()):
+        if kept["budget"] != (asked := budget(task)):
+            raise ValueError(
+                f"{file}: {task} of {name} is by {kept['budget']}, not {asked}: give another --out, or delete it"
+            )
     return found
 
 
@@ -155,22 +123,23 @@ def key(rate: float, seed: int) -> str:
 
 def first(found: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str, float, int]]:
     """The first seed at every rate."""
-    for task, name, rate in itertools.product(TASKS, names, RATES):
-        kept = found.get(task, {}).get(name)
-        if kept is not None and kept["facts"] is not None and key(rate, SEEDS[0]) not in kept["runs"]:
-            yield name, task, rate, SEEDS[0]
+    for task, name, runs in fitting(found, names):
+        yield from ((name, task, rate, SEEDS[0]) for rate in RATES if key(rate, SEEDS[0]) not in runs)
 
 
 def later(found: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str, float, int]]:
     """The other seeds at the rate that is best on held-out rows."""
-    for task, name, seed in itertools.product(TASKS, names, SEEDS[1:]):
+    for task, name, runs in fitting(found, names):
+        rate = chosen(runs)
+        yield from ((name, task, rate, seed) for seed in SEEDS[1:] if key(rate, seed) not in runs)
+
+
+def fitting(found: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(task, layer, its runs) of those that are not larger than the budget."""
+    for task, name in itertools.product(TASKS, names):
         kept = found.get(task, {}).get(name)
-        if (
-            kept is not None
-            and kept["facts"] is not None
-            and key(rate := chosen(kept["runs"]), seed) not in kept["runs"]
-        ):
-            yield name, task, rate, seed
+        if kept is not None and kept["facts"] is not None:
+            yield task, name, kept["runs"]
 
 
 def chosen(runs: dict[str, Any]) -> float:
