@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sequary.bench import cost, page
+from sequary.bench import cost, page, point
 from sequary.bench.cost import Sizes, exponent
-from sequary.bench.layers import layer_of, layers
+from sequary.bench.layers import layer_of, layers, parts, world
 from sequary.cli.main import main
+from sequary.mixers.attention.shaped import CausalShapedAttention
 from sequary.mixers.spectral.causal_fourier import CausalFourier
 
 SMALL = ("--lengths", "8,16", "--systems", "gla,nat-neighborhood")
@@ -21,6 +22,27 @@ def test_a_system_is_measured_by_its_own_mixer() -> None:
     assert part is not None
     assert part.cls is CausalFourier  # and not the softmax attention of its other blocks
     assert all(layer.build(64) is not None for layer in layers(["gpt", "gla", "swin", "primer"]))
+
+
+def test_products_are_counted_once_and_continued_beyond() -> None:
+    """One layer [D, D] · 4 and a causal matrix of scores: both ways thrice the maps, and 3.5 times half of T² D, where torch fuses them."""
+    (layer,) = layers(["gpt"])
+    tokens, width = 128, 64
+    maps = 3 * 4 * tokens * width**2
+    assert point.products(layer, tokens, width, 1) == maps + 3.5 * tokens**2 * width
+    long = 4 * point.COUNTED
+    assert point.products(layer, long, width, 1) == pytest.approx(
+        3 * 4 * long * width**2 + 3.5 * long**2 * width, rel=1e-9
+    )
+
+
+def test_layers_are_of_the_asked_length_and_let_tokens_meet() -> None:
+    linformer, shaped, axial = layers(["linformer", "shaped-transformer", "axial-attention"])
+    for layer in (linformer, shaped, axial):
+        mixer = layer.build(64, 600)
+        x, ctx = world(mixer, 600, 64, 1)
+        assert mixer(x, ctx).shape == (1, 600, 64)
+    assert [*parts(shaped.part)][1].cls is CausalShapedAttention
 
 
 def test_exponents_come_from_times_long_enough_to_tell() -> None:

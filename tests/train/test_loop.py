@@ -197,6 +197,7 @@ def test_optimiser_takes_complex_parameters() -> None:
         ("constant", [0.5, 1, 1, 1, 1, 1]),
         ("linear", [0.5, 1, 1, 0.75, 0.5, 0.25]),
         ("cosine", [0.5, 1, 1, 0.853553, 0.5, 0.146447]),
+        ("halving", [0.5, 1, 1, 1 / 4, 1 / 32, 1 / 128]),
     ],
 )
 def test_schedules(schedule: str, expected: list[float]) -> None:

@@ -46,14 +46,14 @@ def run(names: Sequence[str], sizes: Sizes, folder: Path, tell: Callable[[str], 
     found: dict[str, Points] = {
         n: {int(t): p for t, p in points.items()} for n, points in kept.get("layers", {}).items()
     }
+    best = kept.get("rate", 0.0)
     for name in names:
         points = found.setdefault(name, {})
         for length in wanted(points, sizes):
             points[length] = point(name, length, sizes)
+            best = max(best, rate(sizes.threads))
             tell(f"{name} {length}: {said(points[length])}")
-            write_atomic(
-                file, json.dumps({"sizes": asked, "rate": rate(sizes.threads), "layers": found}, indent=1) + "\n"
-            )
+            write_atomic(file, json.dumps({"sizes": asked, "rate": best, "layers": found}, indent=1) + "\n")
     return found
 
 
@@ -94,7 +94,7 @@ def point(name: str, length: int, sizes: Sizes) -> dict[str, Any]:
         return {"error": f"more than {4 * sizes.seconds:.0f} s"}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        full = "can't allocate memory" in done.stderr or "Cannot allocate memory" in done.stderr
+        full = any(told in done.stderr for told in ("can't allocate memory", "Cannot allocate memory", "bad_alloc"))
         return {"error": f"more than {sizes.memory_mb} MB" if full else lines[-1]}
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -20,7 +20,7 @@ from sequary.mixers.attention.full import Attention
 
 RIVALS = ("gpt", "retention", "mamba-2", "gated-deltanet", "kda")
 """Reference systems that stand beside the catalogue's: softmax attention first."""
-INSIDE = ("sequary.mixers.mlp.", "sequary.mixers.identity", "sequary.mixers.conv.short")
+INSIDE = ("sequary.mixers.mlp.", "sequary.mixers.identity", "sequary.mixers.conv.short", "sequary.blocks.normalised")
 """Mixers that serve others."""
 HEADS = 4
 PLAIN = (Attention, CausalAttention)
@@ -28,13 +28,14 @@ PLAIN = (Attention, CausalAttention)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layer:
-    """`part` of a system, to be built at any width."""
+    """`part` of a system, to be built at any width; for one number of tokens where it must know that."""
 
     id: str
     part: Part[Mixer]
 
-    def build(self, width: int) -> Mixer:
-        return self.part.build(Place(width))
+    def build(self, width: int, length: int | None = None) -> Mixer:
+        part = self.part if length is None else told(self.part, {"length": length})
+        return part.build(Place(width))
 
 
 def layers(names: Iterable[str] | None = None) -> list[Layer]:
@@ -43,18 +44,18 @@ def layers(names: Iterable[str] | None = None) -> list[Layer]:
         cards = {name: catalogue.card(name) for name in catalogue.files()}
         names = [*RIVALS, *(n for n, card in cards.items() if card.kind in ("mixer", "block"))]
     found = ((name, layer_of(name)) for name in names)
-    return [Layer(name, headed(part)) for name, part in found if part is not None]
+    return [Layer(name, told(part, {"heads": HEADS})) for name, part in found if part is not None]
 
 
-def headed(part: Part[Any]) -> Part[Any]:
-    """With `HEADS` heads wherever it names a number of them: the same for all, at any width."""
-    return part.but(**{name: HEADS if name == "heads" else inside(value) for name, value in part.kw})
+def told(part: Part[Any], sizes: dict[str, int]) -> Part[Any]:
+    """With these sizes wherever it names them, inside too."""
+    return part.but(**{name: sizes[name] if name in sizes else inside(value, sizes) for name, value in part.kw})
 
 
-def inside(value: Any) -> Any:
+def inside(value: Any, sizes: dict[str, int]) -> Any:
     if isinstance(value, tuple):
-        return tuple(inside(v) for v in value)
-    return headed(value) if isinstance(value, Part) else value
+        return tuple(inside(v, sizes) for v in value)
+    return told(value, sizes) if isinstance(value, Part) else value
 
 
 def layer_of(name: str) -> Part[Mixer] | None:
@@ -76,9 +77,7 @@ def mixes(part: Part[Any], *, block: bool) -> bool:
     if not (isinstance(cls, type) and issubclass(cls, Mixer)) or issubclass(cls, Norm):
         return False
     home = cls.__module__ + "."
-    if home.startswith("sequary.blocks."):
-        return block
-    return not home.startswith(INSIDE)
+    return not home.startswith(INSIDE) and (block or not home.startswith("sequary.blocks."))
 
 
 def parts(value: Any) -> Iterator[Part[Any]]:
@@ -98,8 +97,10 @@ def unfilled(part: Part[Any]) -> bool:
 
 def world(mixer: Mixer, length: int, width: int, rows: int) -> tuple[Tensor, Ctx]:
     """Tokens [B, T, D], as a square grid where the mixer needs one: T is then the square below `length`."""
-    if not mixer.dims or 1 in mixer.dims:
+    if not mixer.dims:
         grid = None
+    elif 1 in mixer.dims:
+        grid = (length,)
     else:
         axes = mixer.dims[0]
         side = round(length ** (1 / axes))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sequary.bench.layers import layers, world
+from sequary.bench.layers import Layer, layers, world
 from sequary.core.contracts import Mixer, Recurrent
 from sequary.core.ctx import Ctx
 
@@ -24,7 +24,10 @@ ENOUGH = 1.0
 """Seconds after which nothing is repeated."""
 RUNS = 7
 TOKENS = 50
-PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
+PRODUCTS = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1, "aten::baddbmm": 1}
+"""And which argument is the first factor; others may follow the second."""
+COUNTED = 1024
+"""Tokens up to which products are counted; the profile of a longer run may need gigabytes."""
 
 
 def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
     milliseconds of a token after `length` and the bytes of the state then."""
     (layer,) = layers([name])
     torch.manual_seed(0)
-    mixer = layer.build(width)
+    mixer = layer.build(width, length)
     x, ctx = world(mixer, length, width, rows)
     x.requires_grad_()
     warm = x[:, :1].detach() if ctx.grid is None and mixer.length is None else x.detach()
@@ -43,10 +46,9 @@ def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
     found["memory_mb"] = peak() - before
     with torch.no_grad():
         found["forward_ms"] = timed(lambda: mixer(x, ctx))
-    found["products"] = products(lambda: both(mixer, x, ctx), causal=mixer.causal)
-    if isinstance(mixer, Recurrent):
-        found |= decoding(mixer, x.detach()[:1], ctx)
-    return found
+    if isinstance(mixer, Recurrent) and mixer.recurrent:
+        found |= decoding(mixer.eval(), x.detach()[:1], ctx)
+    return found | {"products": products(layer, x.shape[1], width, rows)}
 
 
 def both(mixer: Mixer, x: Tensor, ctx: Ctx) -> None:
@@ -63,23 +65,33 @@ def timed(run: Callable[[], object]) -> float:
     return 1000 * statistics.median(times)
 
 
-def products(run: Callable[[], object], *, causal: bool) -> float:
-    """Multiply-adds of matrix products in one run, each product counted once; of fused attention, those of its two products, half of
-    them where it is causal."""
-    total = 0.0
+def products(layer: Layer, tokens: int, width: int, rows: int) -> float:
+    """Multiply-adds of matrix products in one run both ways. Beyond `COUNTED` tokens a T + b T², from there and half of it."""
+    if tokens <= COUNTED:
+        return counted(layer, tokens, width, rows)[1]
+    (short, few), (long, many) = (counted(layer, n, width, rows) for n in (COUNTED // 2, COUNTED))
+    b = (many / long - few / short) / (long - short)
+    return (few / short - b * short) * tokens + b * tokens**2
+
+
+def counted(layer: Layer, length: int, width: int, rows: int) -> tuple[int, float]:
+    """Tokens, and multiply-adds: each product once; of fused attention its two products, half of them where it is causal."""
+    mixer, total = layer.build(width, length), 0.0
+    x, ctx = world(mixer, length, width, rows)
     with torch.profiler.profile(record_shapes=True) as seen:
-        run()
-    for event in seen.events() or ():
-        shapes = event.input_shapes
-        if event.name in PRODUCTS:
-            a, b = [s for s in shapes if len(s) >= 2][-2:]
+        both(mixer, x.requires_grad_(), ctx)
+    assert seen.profiler is not None
+    for event in seen.profiler.kineto_results.events():  # seen.events() makes objects of them all, some gigabytes
+        name, shapes = event.name(), event.shapes()
+        if name in PRODUCTS:
+            a, b = shapes[PRODUCTS[name] :][:2]
             total += float(torch.Size(a).numel()) * b[-1]
-        elif "flash_attention_for_cpu" in event.name and "aten::_scaled" in event.name:
+        elif "flash_attention_for_cpu" in name and "aten::_scaled" in name:
             heads = [s for s in shapes if len(s) == 4]
-            q, k = heads[-3:-1] if "backward" not in event.name else heads[1:3]
-            times = (5.0 if "backward" in event.name else 2.0) / (1 + causal)
+            q, k = heads[-3:-1] if "backward" not in name else heads[1:3]
+            times = (5.0 if "backward" in name else 2.0) / (1 + mixer.causal)
             total += times * torch.Size(q).numel() * k[2]
-    return total
+    return x.shape[1], total
 
 
 @torch.no_grad()

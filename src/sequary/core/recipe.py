@@ -23,8 +23,8 @@ class Train:
     betas: tuple[float, float] = (0.9, 0.999)
     warmup: float = 0.0
     """Fraction of the steps in which the learning rate rises linearly from 0."""
-    schedule: Literal["constant", "cosine", "linear"] = "cosine"
-    """From the peak down to 0 at the last step."""
+    schedule: Literal["constant", "cosine", "linear", "halving"] = "cosine"
+    """From the peak down to 0 at the last step; halving: to half of it after each tenth of the steps."""
     clip: float | None = 1.0
     """Greatest norm of the gradient over all parameters."""
     ema: float | None = None
