@@ -81,7 +81,8 @@ def counted(layer: Layer, length: int, width: int, rows: int) -> tuple[int, floa
     with torch.profiler.profile(record_shapes=True) as seen:
         both(mixer, x.requires_grad_(), ctx)
     assert seen.profiler is not None
-    for event in seen.profiler.kineto_results.events():  # seen.events() makes objects of them all, some gigabytes
+    assert (results := seen.profiler.kineto_results) is not None
+    for event in results.events():  # seen.events() makes objects of them all, some gigabytes
         name, shapes = event.name(), event.shapes()
         if name in PRODUCTS:
             a, b = shapes[PRODUCTS[name] :][:2]
