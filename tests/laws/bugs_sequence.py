@@ -318,6 +318,18 @@ class CostUnderstated(CausalAttention):
     cost = 1.0
 
 
+@torch.library.custom_op("seeded::meetings", mutates_args=())
+def meetings(x: Tensor) -> Tensor:
+    return x @ x.mT @ x
+
+
+class CostInsideAnOperator(Dense):
+    """Every token with every other, inside an operator that torch sees as one."""
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        return self.w(x_BTD) + meetings(x_BTD.detach())
+
+
 class DependsOnData(Dense):
     """A branch on a value."""
 
@@ -385,6 +397,7 @@ BUGS: tuple[tuple[str, Any, str], ...] = (
     ("forms", FormsDiffer, "fast form against the reference"),
     ("second", OnceDifferentiable, "second derivative"),
     ("cost", CostUnderstated, "declares cost = 1.0"),
+    ("cost", CostInsideAnOperator, "declares cost = 1.0"),
     ("export", DependsOnData, ""),
     ("compile", DependsOnData, ""),
     ("levels", CoarseFirst, "finest first"),

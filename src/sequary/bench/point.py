@@ -16,18 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sequary.bench.layers import Layer, layers, world
+from sequary.bench.layers import layers, world
 from sequary.core.contracts import Mixer, Recurrent
 from sequary.core.ctx import Ctx
+from sequary.laws.cost import Work
 
 ENOUGH = 1.0
 """Seconds after which nothing is repeated."""
 RUNS = 7
 TOKENS = 50
-PRODUCTS = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1, "aten::baddbmm": 1}
-"""And which argument is the first factor; others may follow the second."""
-COUNTED = 1024
-"""Tokens up to which products are counted; the profile of a longer run may need gigabytes."""
 
 
 def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
@@ -46,9 +43,12 @@ def measured(name: str, length: int, width: int, rows: int) -> dict[str, Any]:
     found["memory_mb"] = peak() - before
     with torch.no_grad():
         found["forward_ms"] = timed(lambda: mixer(x, ctx))
+    with Work() as work:
+        both(mixer, x, ctx)
+    found["products"] = work.products / 2
     if isinstance(mixer, Recurrent) and mixer.recurrent:
         found |= decoding(mixer.eval(), x.detach()[:1], ctx)
-    return found | {"products": products(layer, x.shape[1], width, rows)}
+    return found
 
 
 def both(mixer: Mixer, x: Tensor, ctx: Ctx) -> None:
@@ -63,36 +63,6 @@ def timed(run: Callable[[], object]) -> float:
         run()
         times.append(perf_counter() - began)
     return 1000 * statistics.median(times)
-
-
-def products(layer: Layer, tokens: int, width: int, rows: int) -> float:
-    """Multiply-adds of matrix products in one run both ways. Beyond `COUNTED` tokens a T + b T², from there and half of it."""
-    if tokens <= COUNTED:
-        return counted(layer, tokens, width, rows)[1]
-    (short, few), (long, many) = (counted(layer, n, width, rows) for n in (COUNTED // 2, COUNTED))
-    b = (many / long - few / short) / (long - short)
-    return (few / short - b * short) * tokens + b * tokens**2
-
-
-def counted(layer: Layer, length: int, width: int, rows: int) -> tuple[int, float]:
-    """Tokens, and multiply-adds: each product once; of fused attention its two products, half of them where it is causal."""
-    mixer, total = layer.build(width, length), 0.0
-    x, ctx = world(mixer, length, width, rows)
-    with torch.profiler.profile(record_shapes=True) as seen:
-        both(mixer, x.requires_grad_(), ctx)
-    assert seen.profiler is not None
-    assert (results := seen.profiler.kineto_results) is not None
-    for event in results.events():  # seen.events() makes objects of them all, some gigabytes
-        name, shapes = event.name(), event.shapes()
-        if name in PRODUCTS:
-            a, b = shapes[PRODUCTS[name] :][:2]
-            total += float(torch.Size(a).numel()) * b[-1]
-        elif "flash_attention_for_cpu" in name and "aten::_scaled" in name:
-            heads = [s for s in shapes if len(s) == 4]
-            q, k = heads[-3:-1] if "backward" not in name else heads[1:3]
-            times = (5.0 if "backward" in name else 2.0) / (1 + mixer.causal)
-            total += times * torch.Size(q).numel() * k[2]
-    return x.shape[1], total
 
 
 @torch.no_grad()

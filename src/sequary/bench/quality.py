@@ -43,7 +43,7 @@ def learnt(name: str, task: str, rate: float, seed: int) -> dict[str, float]:
 
 
 def facts(layer: Layer, task: str) -> dict[str, float] | None:
-    """Parameters of the host, and the work of one row both ways: multiply-adds, and one for each number that is written."""
+    """Parameters of the host, and the work of one row both ways: operations of products, and one for each number that is written."""
     of = TASKS[task]
     recipe = level(layer, of.vocab)
     if recipe is None:
@@ -158,7 +158,7 @@ def complete(kept: dict[str, Any] | None) -> bool:
 
 def table(found: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Markdown: scores on test rows, mean and spread over seeds."""
-    lines = [f"| layer | {' | '.join(TASKS)} | parameters | work a row, millions |", "|---" * (len(TASKS) + 3) + "|"]
+    lines = [f"| layer | {' | '.join(TASKS)} | parameters | operations a row, millions |", "|---" * (len(TASKS) + 3) + "|"]
     for name in names:
         cells = [cell(TASKS[task], found.get(task, {}).get(name)) for task in TASKS]
         known = found["recall"][name]["facts"] or {"params": 0, "work": 0}

@@ -26,6 +26,7 @@ class TopologicalAttention(Featured):
     """
 
     tiny = {"heads": 2}
+    cost = 1.2  # N log² N, as a power of some hundred or thousand cells
     dims = (2,)
     orders = True
 
