@@ -22,6 +22,7 @@ from sequary.core.catalogue import load
 from sequary.tasks.forecast.train import prepare
 from sequary.train.budget import choose
 from sequary.train.learning import learning
+from sequary.train.reuse import kept
 from sequary.train.run import Run
 
 HORIZON = 96
@@ -83,7 +84,7 @@ def main() -> None:
         torch.manual_seed(0)
         model, stage = recipe.build(), recipe.stages[0]
         chosen = choose(model, stage, train, seed=0)
-        with learning(model, stage.learns):
+        with learning(model, stage.learns), kept():
             run = Run(model, stage, train, seed=0, device=torch.device("cpu"), hooks=(), chosen=chosen)
             counter = FlopCounterMode(display=False)
             with counter:

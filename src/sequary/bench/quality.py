@@ -158,7 +158,10 @@ def complete(kept: dict[str, Any] | None) -> bool:
 
 def table(found: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Markdown: scores on test rows, mean and spread over seeds."""
-    lines = [f"| layer | {' | '.join(TASKS)} | parameters | operations a row, millions |", "|---" * (len(TASKS) + 3) + "|"]
+    lines = [
+        f"| layer | {' | '.join(TASKS)} | parameters | operations a row, millions |",
+        "|---" * (len(TASKS) + 3) + "|",
+    ]
     for name in names:
         cells = [cell(TASKS[task], found.get(task, {}).get(name)) for task in TASKS]
         known = found["recall"][name]["facts"] or {"params": 0, "work": 0}

@@ -22,6 +22,7 @@ from sequary.train.learning import learning
 from sequary.train.manifest import Chosen
 from sequary.train.memory import Peak
 from sequary.train.progress import Tell, bar
+from sequary.train.reuse import kept
 from sequary.train.run import Point, Run
 from sequary.train.seeds import forked
 from sequary.train.source import Source
@@ -96,7 +97,7 @@ def fit(
     where = device_named(device)
     model.to(where)
     peak = Peak(where)
-    with forked(where), learning(model, stage.learns), _slower_norms():
+    with forked(where), learning(model, stage.learns), _slower_norms(), kept():
         old = None if folder is None else manifest.read(folder)
         if old is not None:
             chosen = old.chosen

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import torch
 
+from sequary.train.reuse import give_back
+
 MB = 2**20
 
 
 class Peak:
     """Counts from its making: resident memory of this process, or allocated memory of a GPU.
 
-    On Linux the kernel's high-water mark is reset, so that earlier peaks do not hide this one. Elsewhere a run that stays
-    below an earlier peak of the process reads as 0.
+    On Linux the kernel's high-water mark is reset and free memory given back, so that earlier peaks do not hide this one. Elsewhere a
+    run that stays below an earlier peak of the process reads as 0.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -23,6 +25,7 @@ class Peak:
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
         else:
+            give_back()
             self.before = _resident()
 
     def added(self) -> float:

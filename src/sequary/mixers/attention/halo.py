@@ -18,7 +18,8 @@ def blocks(
     grid: tuple[int, ...], *, block: int, halo: int, stride: int = 1, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
     """(queries [G, (block/stride)²] into the grid of every `stride`-th cell, keys [G, (block + 2·halo)²]), −1 outside of the grid."""
-    queries, keys = list[Tensor](), list[Tensor]()
+    queries: list[Tensor] = []
+    keys: list[Tensor] = []
     for n in grid:
         first = torch.arange(0, n, block, device=device)[:, None]
         query = first // stride + torch.arange(block // stride, device=device)
