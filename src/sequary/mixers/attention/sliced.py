@@ -78,7 +78,9 @@ class SlicedAttention(Mixer):
         """[B, slices, ⌈T / slices⌉] tokens of each slice, −1 where it holds fewer."""
         batch, length = x_BTD.shape[:2]
         group = torch.arange(slices, device=x_BTD.device)[:, None]
-        inside = torch.arange(-(-length // slices), device=x_BTD.device)
+        # Tracing sees through neither −(−length // slices) nor len(), and would fix a slice of one token.
+        most = (length + slices - 1) // slices + torch.compiler.is_compiling()
+        inside = torch.arange(most, device=x_BTD.device)
         if ctx.mask is None:
             real = torch.full((1, 1, 1), length, device=x_BTD.device)
             tokens = torch.arange(length, device=x_BTD.device).expand(batch, length)
@@ -88,6 +90,6 @@ class SlicedAttention(Mixer):
         size = -(-real // slices)
         rank = group + slices * inside if strided else group * size + inside
         there = (rank < real) & (inside < size)
-        rank = rank.expand(batch, slices, len(inside))
-        found = tokens.gather(1, rank.clamp(max=length - 1).flatten(1)).view(batch, slices, len(inside))
+        rank = rank.expand(batch, slices, most)
+        found = tokens.gather(1, rank.clamp(max=length - 1).flatten(1)).view(batch, slices, most)
         return torch.where(there, found, -1)
