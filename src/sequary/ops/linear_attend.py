@@ -8,8 +8,8 @@ rate for each key entry (Yang et al., Gated Linear Attention Transformers, 2312.
 
 Queries and keys may serve groups of heads: q and k [B, T, G, K] beside v [B, T, G·r, V], as in Mamba-2.
 
-Two forms: `reference`, a plain loop (any derivative), and `chunked` (linear_attend_chunked.py; at one rate a head
-linear_attend_headwise.py; for many heads of one key entry linear_attend_channelwise.py), exact for any gate.
+Forms: `reference`, a plain loop (any derivative); `chunked` (linear_attend_chunked.py; at one rate a head linear_attend_headwise.py; for
+many heads of one key entry linear_attend_channelwise.py), exact for any gate; and `kernels` on a GPU (kernels.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sequary.ops.forms import chosen, recurrent
+from sequary.ops import kernels
+from sequary.ops.forms import chosen
 from sequary.ops.linear_attend_channelwise import HEADS, channelwise
 from sequary.ops.linear_attend_chunked import chunked
 from sequary.ops.linear_attend_headwise import headwise
@@ -28,17 +29,23 @@ def linear_attend(
 ) -> tuple[Tensor, Tensor]:
     """(o [B, T, H, V], state after the last token [B, H, K, V]). T >= 1; the last axis of g is K or 1.
 
-    Half-precision inputs are computed in float32. T up to 2 without gradients, a decoder's step, takes the loop.
+    Half-precision inputs are computed in float32, but by kernels. T up to 2 without gradients, a decoder's step, takes the loop.
     """
     if g_BTHK is not None and g_BTHK.shape[-1] not in (1, k_BTHK.shape[-1]):
         raise ValueError(f"g has {g_BTHK.shape[-1]} rates a head; one, or one for each of {k_BTHK.shape[-1]} keys")
     heads, shared = v_BTHV.shape[2], q_BTHK.shape[2]
     if heads % shared:
         raise ValueError(f"{shared} heads of q and k do not divide the {heads} of v")
+    picked = chosen(kernels.usual(v_BTHV))
+    if picked == "kernels":
+        kernels.check(v_BTHV)
+        q, k = (x.to(v_BTHV.dtype).repeat_interleave(heads // shared, 2) for x in (q_BTHK, k_BTHK))
+        o_BTHV, last_BHKV = kernels.linear(q, k, v_BTHV, g_BTHK, S_BHKV)
+        return o_BTHV, last_BHKV.to(S_BHKV.dtype)
     wide = torch.float64 if v_BTHV.dtype == torch.float64 else torch.float32
     q, k, v, S = (x.to(wide) for x in (q_BTHK, k_BTHK, v_BTHV, S_BHKV))
     g = None if g_BTHK is None else g_BTHK.to(wide)
-    plain = chosen(recurrent(q.shape[1])) == "reference"
+    plain = picked == "reference"
     if not plain and g is not None and k.shape[-1] == 1 and heads == shared >= HEADS:
         o_BTHV, last_BHKV = channelwise(q, k, v, g, S)
     elif not plain and g is not None and g.shape[-1] == 1:
