@@ -1,15 +1,16 @@
 """Memory that one step has freed serves the next.
 
 The C library hands every block of more than 32 MB back to the system when it is freed, so that a step takes its large tensors anew, a
-page of 4 KB at a time, each of which the system first fills with zeros. The setting changes no result; on systems other than Linux
-there is none.
+page of 4 KB at a time, each of which the system first fills with zeros. The setting changes no result; where the C library is
+not GNU's there is none.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import sys
+import functools
+import platform
 from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -38,6 +39,11 @@ def give_back() -> None:
 
 
 def _call(name: str, *args: int) -> None:
-    """A function of the C library, where it has one of that name: musl's has not."""
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), name):
-        getattr(library, name)(*args)
+    """A function of GNU's C library, which alone has these."""
+    if _gnu():
+        getattr(ctypes.CDLL(None), name)(*args)
+
+
+@functools.cache
+def _gnu() -> bool:
+    return platform.libc_ver()[0] == "glibc"
