@@ -31,7 +31,8 @@ COST = """\
 
 Milliseconds forward and backward at as many tokens, {rows} rows of width {width}, {heads} heads, float32, {threads} threads; in brackets
 the share of the rate of a large product on the same machine, {rate:.0f} G multiply-adds a second, each product counted once. The
-exponent is the slope of time over length at the longest three. Decoding: one row, a token after the longest sequence.
+exponent is the slope of time over length at the longest three. Decoding: one row, a token after the longest sequence. An empty cell
+was not asked for, or three runs were expected to take over a minute.
 
 ![Time against length](images/mixers-cost.svg)
 

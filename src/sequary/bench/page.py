@@ -13,6 +13,8 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from sequary.bench.cost import FILE, Points, exponent
 
 SHOWN = (512, 2048, 8192, 65536)
+DRAWN = 12
+"""Lines that a plot can hold."""
 
 
 def table(found: dict[str, Points], rate: float) -> list[str]:
@@ -51,16 +53,13 @@ def cell(point: dict[str, Any] | None, rate: float) -> str:
 
 
 def draw(found: dict[str, Points], path: Path) -> None:
-    """Time over length, both logarithmic, a line a layer."""
+    """Time over length, both logarithmic, a line a layer, of the `DRAWN` that were measured at the most lengths."""
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot()
-    colors = mpl.colormaps["tab20"]
-    for n, (name, points) in enumerate(found.items()):
-        good = sorted((p["tokens"], p["both_ms"]) for p in points.values() if "error" not in p)
-        if good:
-            axes.plot(
-                *zip(*good, strict=True), marker=".", color=colors(n % 20), ls="-" if n < 20 else "--", label=name
-            )
+    good = {n: sorted((p["tokens"], p["both_ms"]) for p in ps.values() if "error" not in p) for n, ps in found.items()}
+    longest = sorted((n for n in good if good[n]), key=lambda n: -len(good[n]))[:DRAWN]
+    for n, name in enumerate(longest):
+        axes.plot(*zip(*good[name], strict=True), marker=".", color=mpl.colormaps["tab20"](n), label=name)
     axes.set(xscale="log", yscale="log", xlabel="tokens", ylabel="ms, forward and backward")
     axes.xaxis.set_major_locator(LogLocator(base=4))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -22,18 +22,19 @@ NEAR_COST = 0.2
 
 
 class Work(TorchDispatchMode):
-    """Counts floating-point operations of matrix products, two a multiply-add, and the numbers that all operations write.
+    """Counts floating-point operations: `products`, those of matrix products, two a multiply-add; `rest`, those of convolutions and the
+    numbers that all operations write.
 
     Operations of this library's own are one to torch; here they count as what they do.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.products = self.written = 0.0
+        self.products = self.rest = 0.0
 
     @property
     def total(self) -> float:
-        return self.products + self.written
+        return self.products + self.rest
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         own = OPDEFS.get(func.name())
@@ -44,14 +45,16 @@ class Work(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         each(tuple(out) if isinstance(out, list) else out, self._wrote)
         known = flop_registry.get(func._overloadpacket)
-        if known is not None:
+        if known is not None and "conv" in func.name():
+            self.rest += known(*args, **(kwargs or {}), out_val=out)
+        elif known is not None:
             self.products += known(*args, **(kwargs or {}), out_val=out)
         elif "flash_attention_for_cpu" in str(func):
             self.products += attention(func, args)
         return out
 
     def _wrote(self, t: Tensor) -> Tensor:
-        self.written += t.numel()
+        self.rest += t.numel()
         return t
 
 
