@@ -112,4 +112,4 @@ def block_attend(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, block: int, *, 
     else:
         real_NS = (torch.arange(count * block, device=q.device) < length).unfold(0, block, block)
         o = attend(q, k, v, sees=real_NS.repeat(batch, 1)[:, None, None])
-    return F.pad(o.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3), (0, 0, 0, -short))
+    return F.pad(o.view(batch, -1, *o.shape[1:]).transpose(1, 2).flatten(2, 3), (0, 0, 0, -short))
