@@ -44,22 +44,21 @@ def check(v_BTHV: Tensor) -> None:
 
 def linear(q: Tensor, k: Tensor, v: Tensor, g: Tensor | None, S: Tensor) -> tuple[Tensor, Tensor]:
     """As ops/linear_attend.py, all heads their own."""
-    told = {"scale": 1.0, "initial_state": S.float(), "output_final_state": True}
     if g is not None and g.shape[-1] > 1:
-        return _kernel("gla", "chunk_gla")(q, k, v, _finite(g), **told)
-    return _kernel("simple_gla", "chunk_simple_gla")(q, k, v, None if g is None else _finite(g)[..., 0], **told)
+        return _run("gla", "chunk_gla", q, k, v, _finite(g), S=S)
+    return _run("simple_gla", "chunk_simple_gla", q, k, v, None if g is None else _finite(g)[..., 0], S=S)
 
 
 def delta(q: Tensor, k: Tensor, v: Tensor, e: Tensor, g: Tensor | None, S: Tensor) -> tuple[Tensor, Tensor]:
     """As ops/delta_rule.py."""
     rates = torch.zeros_like(k, dtype=torch.float32) if g is None else _finite(g).expand_as(k).contiguous()
     taken = -(e.float() * rates.exp()).to(k.dtype)
-    told = {"scale": 1.0, "initial_state": S.float(), "output_final_state": True}
-    return _kernel("generalized_delta_rule", "chunk_dplr_delta_rule")(q, k, v, taken, k, rates, **told)
+    return _run("generalized_delta_rule", "chunk_dplr_delta_rule", q, k, v, taken, k, rates, S=S)
 
 
-def _kernel(module: str, name: str) -> Any:
-    return getattr(import_module(f"fla.ops.{module}"), name)
+def _run(module: str, name: str, *given: Tensor | None, S: Tensor) -> tuple[Tensor, Tensor]:
+    kernel: Any = getattr(import_module(f"fla.ops.{module}"), name)
+    return kernel(*given, scale=1.0, initial_state=S.float(), output_final_state=True)
 
 
 def _finite(g: Tensor) -> Tensor:
