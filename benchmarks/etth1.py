@@ -3,10 +3,10 @@
     python benchmarks/etth1.py [--models dlinear,dlinear-authors,itransformer,patchtst,patchtst-336] [--seeds 3] [--tune]
 
 Usual split (12, 4, 4 months of 30 days), standardised on the training part, every test window counted. One thread. `--tune` prints
-instead, for each setting of the grid, the MSE on months that neither training nor early stopping saw, before the test part: months 11
-and 12 (trained on 8, stopped by 9 and 10) and months 15 and 16 (trained on 12, stopped by 13 and 14), mean of both and of the seeds.
-Windows that chose a checkpoint cannot also judge its setting, since the least of many noisy looks flatters the noisiest rate; and one
-span is one season. `chosen` are the settings that it found least. dlinear-authors has those of its
+instead, for each setting of the grid, the MSE on months that neither training nor early stopping saw, before the test part: months 7
+and 8 (trained on 4, stopped by 5 and 6), and so on by two months to 15 and 16 (trained on 12, stopped by 13 and 14), mean of all five
+and of the seeds. Windows that chose a checkpoint cannot also judge its setting, since the least of many noisy looks flatters the
+noisiest rate; and one span is one season, where five are January to October. `chosen` are the settings that it found least. dlinear-authors has those of its
 authors' script for ETTh1 instead: ten epochs, the rate halved after each.
 """
 
@@ -25,7 +25,7 @@ from sequary.claims.forecast_gain import MONTH, etth1
 from sequary.core.catalogue import load
 
 HORIZON = 96
-SPANS = ((8, 10, 12), (12, 14, 16))
+SPANS = tuple((until, until + 2, until + 4) for until in range(4, 13, 2))
 """Of tuning, in months: trained until, stopped by, judged on what lies before the last."""
 USUAL = (12, 16, 20)
 Settings = dict[str, Any]
@@ -122,7 +122,7 @@ def main() -> None:
                 scores[values] = statistics.mean(each)
                 shown = dict(zip((n.removeprefix(TRAIN) for n in entry.grid), values, strict=True))
                 print(
-                    f"{name:<14} {scores[values]:.4f} = ({' + '.join(f'{e:.4f}' for e in each)}) / 2  {shown}",
+                    f"{name:<14} {scores[values]:.4f} = ({' + '.join(f'{e:.4f}' for e in each)}) / {len(SPANS)}  {shown}",
                     flush=True,
                 )
             print(f"{name:<14} least: {min(scores, key=scores.__getitem__)}", flush=True)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sequary.ops.flex import near
 from sequary.ops.forms import chosen
 
 Reading = tuple[Tensor, Tensor]
@@ -66,11 +67,20 @@ def run_attend(
     (`ahead`: |t − s| < width), s is real, and is not t unless `itself`.
 
     `run` int and `real` bool, h = 1 or H. Forms: "blocks" (blocks of `width` tokens read themselves and their neighbours),
-    "reference" (a dense mask; the default up to two blocks of tokens, but for torch.export, whose one graph serves all lengths).
+    "reference" (a dense mask; the default up to two blocks of tokens, but for torch.export, whose one graph serves all lengths),
+    "flex" (flex.py, on a GPU).
     """
     at = torch.arange(q_BHTK.shape[2], device=q_BHTK.device)
     short = not torch.compiler.is_exporting() and q_BHTK.shape[2] <= 2 * width
-    if chosen("reference" if short else "blocks") == "reference":
+    asked = chosen("reference" if short else "blocks")
+    if asked == "flex":
+        run_BHT, real_BHT = (x.expand(-1, q_BHTK.shape[1], -1) for x in (run_BhT, real_BhT))
+
+        def may(b: Tensor, h: Tensor, t: Tensor, s: Tensor) -> Tensor:
+            return _close(t - s, width, ahead, itself) & (run_BHT[b, h, t] == run_BHT[b, h, s]) & real_BHT[b, h, s]
+
+        return near(q_BHTK, k_BHTK, v_BHTV, may, back=width - 1, ahead=width - 1 if ahead else 0, scale=scale)
+    if asked == "reference":
         sees = (
             _near(at, at, width, ahead, itself)
             & (run_BhT[..., :, None] == run_BhT[..., None, :])
@@ -82,8 +92,8 @@ def run_attend(
     first = torch.arange((length + width - 1) // width + 1, device=at.device) * width
     place_GW = first[:, None] + torch.arange(width, device=at.device)
     inside_GW = place_GW.clamp(max=length - 1)
-    near = [_beside(x[:, :, inside_GW], sides) for x in (k_BHTK, v_BHTV, run_BhT[..., None], real_BhT[..., None])]
-    k, v, run, real = (*near[:3], near[3] & (_beside(place_GW[..., None], sides) < length))
+    beside = [_beside(x[:, :, inside_GW], sides) for x in (k_BHTK, v_BHTV, run_BhT[..., None], real_BhT[..., None])]
+    k, v, run, real = (*beside[:3], beside[3] & (_beside(place_GW[..., None], sides) < length))
     sees = _near(place_GW, _beside(place_GW[..., None], sides)[..., 0], width, ahead, itself)
     sees = sees & (run_BhT[:, :, inside_GW][..., None] == run.mT) & real.mT
     o, z = reading(q_BHTK[:, :, inside_GW], k, v, sees, scale)
@@ -109,9 +119,12 @@ def reading(q: Tensor, k: Tensor, v: Tensor, sees: Tensor, scale: float | None =
 
 
 def _near(at_T: Tensor, at_S: Tensor, width: int, ahead: bool, itself: bool) -> Tensor:
-    back = at_T[..., :, None] - at_S[..., None, :]
-    near = (back.abs() < width) if ahead else (back >= 0) & (back < width)
-    return near if itself else near & (back != 0)
+    return _close(at_T[..., :, None] - at_S[..., None, :], width, ahead, itself)
+
+
+def _close(back: Tensor, width: int, ahead: bool, itself: bool) -> Tensor:
+    close = (back.abs() < width) if ahead else (back >= 0) & (back < width)
+    return close if itself else close & (back != 0)
 
 
 def _beside(x: Tensor, sides: int) -> Tensor:
