@@ -30,3 +30,13 @@ def test_an_entry_for_each_and_the_table_of_what_is_there(tmp_path: Path) -> Non
     assert "What they learn" not in text
     assert (tmp_path / "images" / "mixers-cost.svg").exists()
     assert "S_t = diag(α_t) S_{t-1} + k_t v_tᵀ" in text
+
+
+def test_what_was_measured_stays_on_the_page_when_only_records_changed(tmp_path: Path) -> None:
+    page, empty = tmp_path / "mixers.md", tmp_path / "empty"
+    empty.mkdir()
+    (tmp_path / "cost.json").write_text(json.dumps(KEPT))
+    main(str(tmp_path), str(page))
+    first = page.read_text(encoding="utf-8")
+    main(str(empty), str(page))
+    assert page.read_text(encoding="utf-8") == first

@@ -1,7 +1,7 @@
 """docs/mixers.md: `python -m sequary.bench.document FOLDER docs/mixers.md` writes it from records and what `bench mixers` left in FOLDER.
 
-For each mixer and block: its idea and equation (the docstring of its file), laws, parity and verdict as recorded, and, where the folder
-holds them, what it costs and learns. The plot is copied beside the page.
+For each mixer and block: its idea and equation (the docstring of its file), laws, parity and verdict as recorded, and what it costs and
+learns: as the folder holds it, else as the page said before, for records change more often than anybody measures. The plot lies beside.
 """
 
 from __future__ import annotations
@@ -84,19 +84,27 @@ def claim(found: Any) -> str:
     return f"{found['text']}: **{found['verdict']}** ({numbers['metric']}: {told}; {found['seeds']} seeds)"
 
 
-def costs(folder: Path, docs: Path) -> list[str]:
+def before(out: Path, head: str) -> list[str]:
+    """The section of this head as the page has it now."""
+    title, told = head.partition("\n")[0], out.read_text(encoding="utf-8") if out.exists() else ""
+    _, found, rest = told.partition(f"{title}\n")
+    return [title + "\n" + rest.partition("\n## ")[0]] if found else []
+
+
+def costs(folder: Path, out: Path) -> list[str]:
     if not (folder / cost.FILE).exists():
-        return []
+        return before(out, COST)
     kept = json.loads((folder / cost.FILE).read_text(encoding="utf-8"))
     found, rate = page.read(folder)
-    (docs / "images").mkdir(exist_ok=True)
-    page.draw(found, docs / "images" / "mixers-cost.svg")
+    images = out.parent / "images"
+    images.mkdir(exist_ok=True)
+    page.draw(found, images / "mixers-cost.svg")
     return [COST.format(rate=rate / 1e9, heads=HEADS, **kept["sizes"]), *page.table(found, rate), ""]
 
 
-def learnt(folder: Path) -> list[str]:
+def learnt(folder: Path, out: Path) -> list[str]:
     if not (folder / quality.FILE).exists():
-        return []
+        return before(out, LEARN)
     found = json.loads((folder / quality.FILE).read_text(encoding="utf-8"))
     shared = [name for name, task in quality.TASKS.items() if task.entrants is None]
     whole = [n for n in found["recall"] if all(quality.complete(found[task].get(n)) for task in shared)]
@@ -108,8 +116,8 @@ def main(folder: str, out: str) -> None:
     names = [n for n in sorted(catalogue.files()) if catalogue.card(n).kind in ("mixer", "block")]
     lines = [
         HEAD.format(count=len(names)),
-        *costs(Path(folder), Path(out).parent),
-        *learnt(Path(folder)),
+        *costs(Path(folder), Path(out)),
+        *learnt(Path(folder), Path(out)),
         "## Each of them",
         "",
     ]
