@@ -56,7 +56,7 @@ def test_runs_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     few = {name: dataclasses.replace(task, steps=2, batch=4) for name, task in TASKS.items()}
     monkeypatch.setattr(quality, "TASKS", few)
     monkeypatch.setattr(quality, "SEEDS", (0,))
-    monkeypatch.setattr(quality, "ProcessPoolExecutor", InPlace)
+    monkeypatch.setattr(quality, "side_by_side", InPlace)
     found = quality.run(["gla"], tmp_path, 1, lambda line: None)
     assert set(found["recall"]["gla"]["runs"]) == {quality.key(rate, 0) for rate in quality.RATES}
     assert json.loads((tmp_path / quality.FILE).read_text()) == found

@@ -9,8 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sequary.bench.layers import Layer, layers
 from sequary.bench.tasks import TASKS, Task
 from sequary.claims.forecast_gain import DataMissing, shared
 from sequary.claims.symbols import trained
+from sequary.compare.children import side_by_side
 from sequary.core.files import write_atomic
 from sequary.laws.cost import Work
 
@@ -73,7 +73,7 @@ def run(names: Sequence[str] | None, folder: Path, workers: int, tell: Callable[
         if enters(layer.id, task):
             kept = found.setdefault(task, {}).setdefault(layer.id, {"budget": budget(task), "runs": {}})
             kept.setdefault("facts", facts(layer, task))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with side_by_side(workers) as pool:
         for stage in (first, later):
             jobs = {pool.submit(learnt, *job): job for job in stage(found, [layer.id for layer in entrants])}
             for done in as_completed(jobs):

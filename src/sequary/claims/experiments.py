@@ -9,8 +9,7 @@ import importlib.util
 import json
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 
 from sequary.claims import results
 from sequary.claims.judging import Trial, judge
+from sequary.compare.children import side_by_side
 from sequary.core.card import Claim
 from sequary.core.catalogue import files, load
 from sequary.core.files import write_atomic
@@ -63,7 +63,7 @@ def trials(
     if workers == 1:
         yield from ((seed, *timed(trial, slug, claim, seed, chosen)) for seed in seeds)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with side_by_side(workers) as pool:
         jobs = {pool.submit(timed, trial, slug, claim, seed, chosen): seed for seed in seeds}
         yield from ((jobs[done], *done.result()) for done in as_completed(jobs))
 

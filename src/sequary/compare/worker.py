@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import os
-import threading
 import traceback
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, NoReturn
 
 from sequary.compare.ask import Ask
+from sequary.compare.children import end_with_parent
 from sequary.compare.measure import Limits, measured
 from sequary.compare.task import Task
 from sequary.core.files import OutputError, write_atomic
@@ -47,7 +46,7 @@ def main(task: Task, job: Job) -> None:
 
     from sequary.train.memory import Peak
 
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(1)
     peak, began = Peak(torch.device("cpu")), perf_counter()
     with threadpool_limits(1):
@@ -91,11 +90,3 @@ def described(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     words = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {words} ({Path(last.filename).name}, line {last.lineno})"
-
-
-def _die_with_parent() -> None:
-    """A killed comparison leaves no process behind."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
