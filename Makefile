@@ -8,7 +8,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 LOCKED_TORCH := 2.13.0
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint claims record generators bench lock clean
+.PHONY: demo test test-all lint claims record generators mixers bench lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -39,6 +39,13 @@ record: $(READY)
 # Trains the image generators on ../shared/data's digits, keeps them in build/generators and writes docs/generation.md: hours, resumable.
 generators: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/generation.py
+
+# What layers cost and learn, kept in benchmarks/mixers as it comes, and docs/mixers.md from it: hours, resumable. Nothing else should run
+# beside the first command.
+mixers: $(READY)
+	$(BIN)/sequary bench mixers --out benchmarks/mixers
+	OMP_NUM_THREADS=1 $(BIN)/sequary bench mixers --learn --out benchmarks/mixers
+	$(BIN)/python -m sequary.bench.document benchmarks/mixers docs/mixers.md
 
 # The figures of docs/results.md. Nothing else should run.
 bench: $(READY)
