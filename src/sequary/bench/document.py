@@ -103,11 +103,12 @@ def costs(folder: Path, out: Path) -> list[str]:
 
 
 def learnt(folder: Path, out: Path) -> list[str]:
-    if not (folder / quality.FILE).exists():
-        return before(out, LEARN)
-    found = json.loads((folder / quality.FILE).read_text(encoding="utf-8"))
+    kept = folder / quality.FILE
+    found = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     shared = [name for name, task in quality.TASKS.items() if task.entrants is None]
-    whole = [n for n in found["recall"] if all(quality.complete(found[task].get(n)) for task in shared)]
+    whole = [n for n in found.get("recall", ()) if all(quality.complete(found[task].get(n)) for task in shared)]
+    if not whole:
+        return before(out, LEARN)
     rates, of = ", ".join(f"{rate:g}" for rate in quality.RATES), quality.TASKS["recall"]
     return [LEARN.format(rates=rates, steps=of.steps, batch=of.batch), *quality.table(found, whole), ""]
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sequary.ops.flex import near
+from sequary.ops.flex import Rule, near
 from sequary.ops.forms import chosen
 
 Reading = tuple[Tensor, Tensor]
@@ -74,12 +74,8 @@ def run_attend(
     short = not torch.compiler.is_exporting() and q_BHTK.shape[2] <= 2 * width
     asked = chosen("reference" if short else "blocks")
     if asked == "flex":
-        run_BHT, real_BHT = (x.expand(-1, q_BHTK.shape[1], -1) for x in (run_BhT, real_BhT))
-
-        def may(b: Tensor, h: Tensor, t: Tensor, s: Tensor) -> Tensor:
-            return _close(t - s, width, ahead, itself) & (run_BHT[b, h, t] == run_BHT[b, h, s]) & real_BHT[b, h, s]
-
-        return near(q_BHTK, k_BHTK, v_BHTV, may, back=width - 1, ahead=width - 1 if ahead else 0, scale=scale)
+        may, back = _rule(run_BhT, real_BhT, q_BHTK.shape[1], width, ahead, itself), width - 1
+        return near(q_BHTK, k_BHTK, v_BHTV, may, back=back, ahead=back if ahead else 0, scale=scale)
     if asked == "reference":
         sees = (
             _near(at, at, width, ahead, itself)
@@ -120,6 +116,16 @@ def reading(q: Tensor, k: Tensor, v: Tensor, sees: Tensor, scale: float | None =
 
 def _near(at_T: Tensor, at_S: Tensor, width: int, ahead: bool, itself: bool) -> Tensor:
     return _close(at_T[..., :, None] - at_S[..., None, :], width, ahead, itself)
+
+
+def _rule(run_BhT: Tensor, real_BhT: Tensor, heads: int, width: int, ahead: bool, itself: bool) -> Rule:
+    """Who reads whom in `run_attend`, asked of indices."""
+    run_BHT, real_BHT = (x.expand(-1, heads, -1) for x in (run_BhT, real_BhT))
+
+    def may(b: Tensor, h: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        return _close(t - s, width, ahead, itself) & (run_BHT[b, h, t] == run_BHT[b, h, s]) & real_BHT[b, h, s]
+
+    return may
 
 
 def _close(back: Tensor, width: int, ahead: bool, itself: bool) -> Tensor:
