@@ -77,11 +77,8 @@ def run_attend(
         may, back = _rule(run_BhT, real_BhT, q_BHTK.shape[1], width, ahead, itself), width - 1
         return near(q_BHTK, k_BHTK, v_BHTV, may, back=back, ahead=back if ahead else 0, scale=scale)
     if asked == "reference":
-        sees = (
-            _near(at, at, width, ahead, itself)
-            & (run_BhT[..., :, None] == run_BhT[..., None, :])
-            & real_BhT[..., None, :]
-        )
+        sees = _near(at, at, width, ahead, itself) & real_BhT[..., None, :]
+        sees = sees & (run_BhT[..., :, None] == run_BhT[..., None, :])
         return reading(q_BHTK, k_BHTK, v_BHTV, sees, scale)
     sides, length = 2 if ahead else 1, q_BHTK.shape[2]
     # Past the end come fillers, which nobody sees. Never a single block: torch.export would build a graph of its own for that.
