@@ -205,6 +205,27 @@ def test_an_output_whose_parent_is_a_file(run: Run, model: Path) -> None:
     assert Path("file").read_text() == "mine"
 
 
+def test_a_name_that_the_system_refuses(run: Run) -> None:
+    name = f"{'x' * 300}.csv"
+    assert refused(run, *(name if w == "data.csv" else w for w in FIT)) == f"{name}: File name too long; check the path"
+
+
+def test_a_bench_whose_folder_is_a_file(run: Run) -> None:
+    Path("file").write_text("mine")
+    for out in ("file", "file/b"):
+        line = refused(run, "bench", "mixers", "--systems", "gla", "--out", out, status=3)
+        assert line.startswith(f"{out} cannot be written: ")
+    assert Path("file").read_text() == "mine"
+
+
+def test_a_panic_of_polars_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(system: str) -> int:
+        raise pl.exceptions.PanicException(system)
+
+    monkeypatch.setattr("sequary.cli.show.command", command)
+    assert refused(run, "show", "gla", status=5).startswith("a defect of sequary (PanicException: gla); run again")
+
+
 BROKEN = {
     (
         "recipe.json",

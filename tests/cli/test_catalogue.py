@@ -115,6 +115,14 @@ def test_every_built_system_can_be_shown_and_cited(run: Run, slug: str) -> None:
     assert out.count("{") == out.count("}")
 
 
+def test_a_citation_as_json(run: Run) -> None:
+    status, out, _ = run("show", "dlinear", "--cite", "--json")
+    assert (status, json.loads(out)) == (
+        0,
+        {"id": "ltsf-linear", "bibtex": run("show", "dlinear", "--cite")[1].rstrip()},
+    )
+
+
 def test_only_models_of_the_next_byte_are_offered_for_text(run: Run) -> None:
     offered = {slug: json.loads(run("show", slug, "--json")[1])["use"] for slug in files()}
     texts = {slug for slug, use in offered.items() if any("TEXT.txt" in line for line in use)}

@@ -37,7 +37,7 @@ TASK, ASK = SleepTask(Path("unused")), Ask(horizon=1)
 
 
 def costs(step: float) -> dict[str, Any]:
-    return {"start": 0.1, "step": step, "look": 0.001, "fixed": {}}
+    return {"start": 0.1, "step": step, "look": 0.001, "fixed": {}, "settings": Sleeper("a", 0.0).settings()}
 
 
 def test_all_runs_of_a_plan_fit_into_the_share() -> None:
@@ -82,7 +82,9 @@ def test_shares_are_equal_and_slow_steps_are_fewer() -> None:
 
 
 def test_one_candidate_with_one_seed_keeps_half_for_the_refit() -> None:
-    measured = {"a": {"start": 0.0, "step": 5.0, "look": 0.0, "fixed": {}}}  # too slow to try several settings
+    measured = {
+        "a": {"start": 0.0, "step": 5.0, "look": 0.0, "fixed": {}, "settings": Sleeper("a", 0.0).settings()}
+    }  # too slow to try several settings
     made, level = by_time(TASK, [Sleeper("a", 5.0)], measured, ASK, seconds=100.0, workers=2, seeds=1)
     assert math.isclose(level, 50.0)
     assert made["a"].steps == 10

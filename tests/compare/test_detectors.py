@@ -49,6 +49,11 @@ def own(folder: Path) -> str:
     return str(path)
 
 
+def test_levels_say_nothing_to_detectors(folder: Path) -> None:
+    with pytest.raises(BadArgument, match=r"levels=\[0.8\]: detectors give no intervals; leave them out"):
+        prepare(str(folder / "w.csv"), given(folder, levels=(0.8,)), task="detect", columns=LABEL)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("detectors")

@@ -64,6 +64,28 @@ def test_series_of_different_years_are_counted_back_from_their_own_ends() -> Non
     assert made.origins[-1].rows == (192, 192, 192)
 
 
+def test_a_short_series_that_ends_last_does_not_lay_the_origins_of_all() -> None:
+    made = folds.make(late(400, 60, begins=341), 8)  # ends one step after the long one
+    assert len(made.origins) == 12
+    assert made.moments
+    assert made.origins[-1].rows[0] == 400 - 8
+
+
+def test_one_short_series_among_those_of_different_years_takes_part_where_it_can() -> None:
+    two = late(200, 200, begins=5000)
+    three = dataclasses.replace(two, series=(*two.series, shifted(panel(np.arange(20.0)).series[0], 9000, "short")))
+    made = folds.make(three, 8)
+    assert not made.moments
+    assert len(made.origins) == 10
+    assert [o.rows[2] for o in made.origins[-3:]] == [0, 4, 12]
+    assert folds.known(three, made.origins[0])[1] == (0, 1)
+
+
+def test_too_short_names_the_file() -> None:
+    with pytest.raises(DataError, match=r"^sales\.csv: 30 steps are too few"):
+        folds.make(panel(np.arange(30.0)), 8, source="sales.csv")
+
+
 def test_known_is_what_lies_before_the_origin_and_nothing_else() -> None:
     values = np.column_stack([np.arange(240.0), np.where(np.arange(240) < 230, np.nan, 1.0)])
     whole = panel(values, np.ones((240, 2)), future=np.ones((250, 1)), past=np.ones((240, 1)))

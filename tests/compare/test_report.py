@@ -240,6 +240,32 @@ def test_many_series_are_cut_and_it_says_so(page: Page) -> None:
     assert sum(a.get("class") == "name" for a in page.named("th")) == 20
 
 
+def test_series_without_any_error_of_the_floor_are_counted(forecast_board: Board) -> None:
+    best, *others = forecast_board.candidates
+    floor = next(c for c in others if c.id in forecast_board.floors)
+    kept = list(best.by_series)[:5]
+    mine = dataclasses.replace(best, by_series=dict(zip(kept, (0.1, 0.2, 0.3, 0.4, 0.5), strict=True)))
+    theirs = dataclasses.replace(floor, by_series=dict(zip(kept, (0.0, 0.0, 0.0, 0.5, 0.6), strict=True)))
+    board = bare(forecast_board, candidates=[mine, *(theirs if c is floor else c for c in others)])
+    text = Page(render(board)).text
+    assert "on 2 of 5 series" in text
+    assert "makes no error at all on 3 of them" in text
+
+
+def test_bands_are_those_that_there_are(forecast_board: Board) -> None:
+    best = forecast_board.candidates[0].id
+    plot = forecast_board.plots[0]
+    mine = plot.forecasts[best]
+    lines = {"mean": mine["mean"], "lo90": mine["lo80"], "hi90": mine["hi80"]}
+    text = render(bare(forecast_board, plots=[dataclasses.replace(plot, forecasts=plot.forecasts | {best: lines})]))
+    assert f"{best}, 90 % band<" in text
+    assert (
+        forecast(plot, best, None, "a", "a").count("<path")
+        == forecast(dataclasses.replace(plot, forecasts={best: lines}), best, None, "a", "a").count("<path") + 1
+    )
+    assert "80 and 95 % bands" in render(bare(forecast_board, plots=[plot]))
+
+
 def test_text_task_has_no_empty_sections(text_board: Board) -> None:
     page = Page(render(text_board))
     assert [a["id"] for a in page.named("section")] == [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from sequary.compare.ask import Ask
 from sequary.compare.footprint import Footprint
 from sequary.compare.run import compare, conduct
 from sequary.compare.store import Store
+from sequary.core.files import OutputError
 from tests.compare.sleepers import Sleeper, SleepTask, prepared
 from tests.compare.tables import monthly
 
@@ -132,3 +134,62 @@ def test_finished_runs_are_not_run_again(tmp_path: Path) -> None:
     replayed = (tmp_path / "trace").read_text().splitlines()
     assert sorted(replayed) == sorted(ran[4:])  # without the measuring
     assert board.manifest["replayed"]
+
+
+class Broken(Exception):
+    """Of a comparison that ends after its refit."""
+
+
+def test_a_winner_that_was_refitted_before_the_end_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sequary.compare.tasks.forecast.ordinary", list)
+    asked: dict[str, Any] = {**ASKED, "budget": "8steps"}
+
+    def broken(*_: Any) -> None:
+        raise Broken
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("sequary.compare.report.write", broken)
+        with pytest.raises(Broken):
+            compare(monthly(110), out=out, **asked)
+    (folder,) = (out / name for name in ("winner", "best-system") if (out / name).exists())
+    written = (folder / "contract.json").stat().st_mtime_ns
+    compare(monthly(110), out=out, **asked)
+    assert (folder / "contract.json").stat().st_mtime_ns == written
+    with monkeypatch.context() as patch:
+        patch.setattr("sequary.compare.report.write", broken)
+        with pytest.raises(Broken):
+            compare(monthly(110), out=out, **asked)
+    shutil.rmtree(folder)
+    compare(monthly(110), out=out, **asked)
+    assert (folder / "contract.json").exists()
+
+
+def test_two_comparisons_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    ready = prepared(tmp_path / "out", [Sleeper("a", 0.0)], steps=8, seeds=1)
+    holds = f"""
+import sys
+from sequary.compare.store import Store
+from sequary.core.files import OutputError
+from pathlib import Path
+with Store(Path({str(tmp_path / "out")!r}), {{}}).held():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    other = subprocess.Popen([sys.executable, "-c", holds], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    with pytest.raises(
+        OutputError, match=r"out: another comparison is writing there; wait for its end, or give another"
+    ):
+        conduct(ready)
+    other.kill()
+    other.communicate()
+    assert conduct(ready).candidates[0].status == "ok"
+
+
+def test_names_that_look_alike_as_folders_are_kept_apart(tmp_path: Path) -> None:
+    names = ("a/model.py", "a_model.py", "模型一.py", "模型二.py", "gla")
+    store = Store(tmp_path, {})
+    assert len({store.file(name, "seed0").parent for name in names}) == len(names)
+    assert store.file("gla", "seed0").parent.name == "gla"

@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ import pytest
 
 import sequary
 from sequary.compare.ask import Ask
+from sequary.compare.backtest import Outcome
 from sequary.compare.board import Board, Candidate
+from sequary.compare.footprint import Footprint
+from sequary.compare.measure import Limits
 from sequary.compare.options import BadArgument, roles
 from sequary.compare.report import json_text
 from sequary.compare.run import compare, conduct
@@ -164,6 +168,60 @@ def test_a_candidate_whose_forecasts_move_says_so_and_cannot_win(tmp_path: Path)
     assert board.leak.max_shift == 0.25
 
 
+@dataclasses.dataclass(frozen=True)
+class Fails(SleepTask):
+    """One of its candidates cannot be probed."""
+
+    def probe(self, entrant: Sleeper, ask: Ask) -> list[float]:
+        if entrant.id == "a":
+            raise ValueError("Input contains NaN")
+        return [0.0] * 3
+
+
+def test_a_candidate_that_cannot_be_probed_cannot_win(tmp_path: Path) -> None:
+    ready = prepared(tmp_path / "out", [Sleeper("a", 0.0), Sleeper("honest", 0.0)], steps=8, seeds=1)
+    board = conduct(dataclasses.replace(ready, task=Fails(tmp_path / "trace")))
+    assert (of(board, "a").status, of(board, "a").metrics) == ("crashed", {})
+    assert "its leak probe failed: ValueError: Input contains NaN" in (of(board, "a").error or "")
+    assert board.manifest["refit"]["candidate"] == "honest"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sized(SleepTask):
+    """The more, the higher the rate; and slower than it was measured."""
+
+    def footprint(self, entrant: Sleeper, ask: Ask) -> Footprint:
+        return Footprint(int(1000 * ask.setting["lr"]), 1.0)
+
+    def run(self, entrant: Sleeper, role: str, ask: Ask, drawn: Sequence[str] = ()) -> Outcome:
+        outcome = super().run(entrant, role, ask, drawn)
+        return dataclasses.replace(outcome, latency_ms=1.0 if role == "choice" else 20.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "tried"),
+    [
+        (Limits(params=250), "ok", {0.1, 0.2}),
+        (Limits(params=50), "over parameters", set()),
+        (Limits(latency_ms=5.0), "too slow", {0.1, 0.2, 0.3, 0.4}),
+    ],
+)
+def test_a_limit_holds_for_each_setting_and_for_what_is_scored(
+    tmp_path: Path, limits: Limits, status: str, tried: set[float]
+) -> None:
+    ready = prepared(tmp_path / "out", [Sleeper("a", 0.0)], steps=100, seeds=1)
+    given = dataclasses.replace(ready.options, limits=limits)
+    (made,) = conduct(dataclasses.replace(ready, options=given, task=Sized(tmp_path / "trace"))).candidates
+    assert made.status == status
+    assert {rung.setting["lr"] for rung in made.rungs} == tried
+
+
+def test_what_is_finite_in_one_metric_only_has_failed() -> None:
+    whole = {"mase": [[0.5, 0.7]], "crps": [[0.4, math.inf]]}
+    assert Outcome(losses=whole).failed() == "1 of 2 answers are not finite, or too large for crps"
+    assert Outcome(losses={"mase": [[0.5, math.nan]]}).failed() is None
+
+
 def test_what_does_not_fit_into_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     from sequary.compare import footprint, measure
     from sequary.compare.folds import make
@@ -239,10 +297,20 @@ def test_a_season_that_is_given_scales_errors_and_is_used(tmp_path: Path, monkey
     assert "season 12" in board.data["frequency"]
 
 
-@pytest.mark.parametrize("change", [{"columns": {"time": "ds"}}, {"season": 12}])
-def test_what_only_tables_have_is_refused_for_a_text(tmp_path: Path, change: dict[str, Any]) -> None:
+NO_TABLE = "is a text: it has no columns and no season"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"columns": {"time": "ds"}}, NO_TABLE),
+        ({"season": 12}, NO_TABLE),
+        ({"levels": (0.9,)}, "language models give no intervals"),
+    ],
+)
+def test_what_only_tables_have_is_refused_for_a_text(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     (tmp_path / "a.txt").write_text("to be or not to be, that is the question. " * 50)
-    with pytest.raises(BadArgument, match="is a text: it has no columns and no season"):
+    with pytest.raises(BadArgument, match=words):
         compare(tmp_path / "a.txt", out=tmp_path / "out", **change)
 
 

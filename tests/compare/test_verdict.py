@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from sequary.compare.board import Candidate, Pair
 from sequary.compare.tasks.forecast import WORDS
 from sequary.compare.verdict import verdict
@@ -33,6 +35,10 @@ def test_winner_reason_tie_and_cost_in_one_sentence() -> None:
     assert said == (
         "Use patchtst: MASE 0.810, 12 % below the best floor (seasonal-naive); tied with dlinear, which is 40 times "
         "smaller: prefer it if size or speed matters; costs 12 s to train (412 k parameters), 3.0 ms per forecast."
+    )
+    slow = dataclasses.replace(LINEAR, latency_ms=26.0)
+    assert "smaller: prefer it if size matters;" in verdict(
+        [BEST, slow, FLOOR], [pair("dlinear", "tie")], "mase", WORDS
     )
 
 

@@ -11,8 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sequary.data.errors import DataError
+from sequary.data.errors import DataError, Source
 from sequary.data.frames import read
+from sequary.data.grid import lay
 from sequary.data.tables import check_lengths, understand
 from sequary.data.texts import read_text
 
@@ -74,6 +75,20 @@ def test_truncated_arrow(save: Save, tmp_path: Path) -> None:
     assert "cut.arrow: no readable Arrow file (" in refused(save(half, "cut.arrow"))
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_no_damaged_byte_of_a_columnar_file_is_a_defect(tmp_path: Path, suffix: str) -> None:
+    path, frame = tmp_path / f"a.{suffix}", pl.DataFrame({"ds": [1, 2, 3], "y": [1.5, None, 2.5]})
+    frame.write_parquet(path) if suffix == "parquet" else frame.write_ipc(path)
+    whole, causes = path.read_bytes(), set[str]()
+    for at, byte in enumerate(whole):
+        path.write_bytes(whole[:at] + bytes([byte ^ 0xFF]) + whole[at + 1 :])
+        try:
+            read(path)
+        except DataError as error:
+            causes.add(type(error.__cause__).__name__)
+    assert "ComputeError" in causes  # and with polars 2.1 PanicException, which is no Exception
+
+
 def test_missing_file_offers_near_names(save: Save, tmp_path: Path) -> None:
     save("ds,y\n")
     message = refused(tmp_path / "sale.csv")
@@ -99,6 +114,24 @@ def test_limit(save: Save, tmp_path: Path) -> None:
     assert (tmp_path / "bomb.parquet").stat().st_size < 50_000
     with pytest.raises(DataError, match="10,000,000 cells would not fit into 1,000,000 bytes"):
         read(tmp_path / "bomb.parquet", limit=1_000_000)
+
+
+def test_cells_without_bound(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.parquet"
+    for values, dtype in (([[0] * 2_000_000], pl.List(pl.Int8)), ([{"a": 1}], pl.Struct({"a": pl.Int64}))):
+        pl.DataFrame({"ds": [1], "y": pl.Series(values, dtype=dtype)}).write_parquet(path)
+        with pytest.raises(
+            DataError, match=r"bomb.parquet, column 'y': cells of (List|Struct).* hold many values each"
+        ):
+            read(path, limit=1_000_000)
+    for cell in ("x" * 2_000_000, b"x" * 2_000_000):
+        pl.DataFrame({"ds": [1, 2], "note": [cell, None]}).write_parquet(path)
+        assert path.stat().st_size < 50_000
+        with pytest.raises(
+            DataError, match="2,000,000 bytes of text would not fit into 1,000,000; pass a larger limit"
+        ):
+            read(path, limit=1_000_000)
+        assert read(path)["note"].to_list() == [cell, None]
 
 
 def test_no_time_column(save: Save) -> None:
@@ -138,6 +171,14 @@ def test_unparsable_date(save: Save, bad: str) -> None:
     message = refused(save(table(*rows)))
     assert message.startswith(f"sales.csv, row 6, column 'ds': {bad!r} is no")
     assert message.endswith("write it as 2024-01-31 or 2024-01-31 18:00:00")
+
+
+@pytest.mark.parametrize("bad", ["01/05/24", "5-1-24", "24-01-05", "24.01.05 10:00", "5 Jan 24", "Jan 5, 24"])
+def test_years_of_two_digits(save: Save, bad: str) -> None:
+    message = refused(save(table("2024-01-01,1", f'"{bad}",2', "2024-01-03,3")))
+    assert message == (
+        f"sales.csv, row 3, column 'ds': {bad!r} is a date whose year is cut short; write the year with four digits"
+    )
 
 
 def test_missing_time_and_id(save: Save) -> None:
@@ -216,6 +257,14 @@ def test_a_wrong_year_does_not_ask_for_all_memory(save: Save) -> None:
     assert "row 32, column 'ds': 220,898,620,771 steps of 1s lie between rows 31 and this one" in message
 
 
+def test_a_jump_in_a_wide_table_is_bounded_by_its_bytes() -> None:
+    times = pl.Series("t", [*range(1, 11), 50_000])
+    code, rows = np.zeros(len(times), np.int64), pl.int_range(len(times), eager=True)
+    assert lay(times, code, given=None, source=Source("a.csv"), rows=rows, width=10).lengths.tolist() == [50_000]
+    with pytest.raises(DataError, match="row 12, column 't': 49,990 steps of 1i lie between rows 11 and this one"):
+        lay(times, code, given=None, source=Source("a.csv"), rows=rows, width=1000)
+
+
 def test_single_rows_have_no_step(save: Save) -> None:
     message = refused(save(table("a,2024-01-01,1", "b,2024-01-01,2", header="unique_id,ds,y")))
     assert "no series has two rows, so there is no time step" in message
@@ -283,6 +332,31 @@ def test_ragged_lines_and_open_quotes(save: Save) -> None:
     message = refused(save(table("2024-01-01,1", "2024-01-02,2,5", "2024-01-03,3")))
     assert message.startswith("sales.csv, row 3: 3 fields under 2 column names; put a field that holds the separator")
     assert "row 3: no readable CSV (" in refused(save(table("2024-01-01,1", '2024-01-02,"2', "2024-01-03,3")))
+
+
+def test_quotes_that_swallow_what_follows(save: Save) -> None:
+    many = [f"2024-01-01 {h // 60:02}:{h % 60:02}:00,{'x' * 120} {h}" for h in range(1400)]
+    close = "close the quotation mark that opens there"
+    message = refused(save(table(many[0], '2024-01-02,"x', *many)))
+    assert message == f"sales.csv, row 3: no readable CSV (field larger than field limit (131072)); {close}"
+    message = refused(save(table(*many, header='ds,"y')))
+    assert message == f"sales.csv, row 1: no readable CSV (field larger than field limit (131072)); {close}"
+
+
+@pytest.mark.parametrize("cell", ['5" pipe', '"a",5" pipe', '5" pipe,"a"'])
+def test_quotes_inside_a_field(save: Save, cell: str) -> None:
+    header = "ds,note,more" if "," in cell else "ds,note"
+    message = refused(save(table(*(f"2024-01-0{day},{cell}" for day in range(1, 5)), header=header)))
+    assert message.startswith("sales.csv, row 2: no readable CSV (")
+    assert message.endswith('put a field that holds a quotation mark in quotes, and write that mark twice ("5"" pipe")')
+
+
+@pytest.mark.parametrize(("cell", "dtype"), [([1], "List"), (b"\xff", "Binary")])
+def test_columns_that_are_no_id(cell: object, dtype: str) -> None:
+    frame = pl.DataFrame({"unique_id": [cell] * 3, "ds": [1, 2, 3], "y": [1.0, 2, 3]})
+    message = refused(frame)
+    assert message.startswith(f"dataframe, column 'unique_id': a column of {dtype}")
+    assert message.endswith("is no id; name a column of text or whole numbers with --id")
 
 
 def test_no_numbers_and_empty_targets(save: Save) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import narwhals as nw
 import pandas as pd
@@ -12,10 +13,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from sequary.cli.tables import readable
 from sequary.core.files import OutputError
 from sequary.data import texts
 from sequary.data.errors import DataError
 from sequary.data.frames import like, read, write
+from sequary.data.panel import Frequency
 from sequary.data.tables import understand
 
 EXPECTED = {"ds": ["2024-01-01", "2024-01-02", "2024-01-03"], "y": [1.5, None, 3.25]}
@@ -54,6 +57,33 @@ def test_types_of_text_columns(tmp_path: Path) -> None:
     frame = read(saved(tmp_path, "a,b,c,d,e\n001,1,1.5,x,\n002,2,2e3,1,\n"))
     assert dict(frame.schema) == {"a": pl.String, "b": pl.Int64, "c": pl.Float64, "d": pl.String, "e": pl.String}
     assert frame["a"].to_list() == ["001", "002"]
+
+
+LONG = "1000000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        (["1.1", "1.10"], pl.String),
+        (["1.8", "1.9", "1.10"], pl.String),
+        ([f"{LONG}01", f"{LONG}02"], pl.String),
+        ([f"{LONG}01", "1.5"], pl.String),
+        (["007", "8"], pl.String),
+        ([LONG, "-7"], pl.Int64),
+        (["1", "1.0", "2.25"], pl.Float64),
+        (["12.50", "13.00", "0"], pl.Float64),
+        (["1.5", "1.5e10", "20"], pl.Float64),
+    ],
+)
+def test_numbers_that_are_names_stay_as_they_are_written(
+    tmp_path: Path, cells: list[str], dtype: type[pl.DataType]
+) -> None:
+    column = read(saved(tmp_path, "\n".join(["a,b", *(f"{cell},x" for cell in cells)])))["a"]
+    assert column.dtype == dtype
+    if dtype == pl.String:
+        assert column.to_list() == cells
+    assert column.cast(pl.Float64).to_list() == [float(cell) for cell in cells]
 
 
 def test_a_saved_pandas_index_is_no_covariate(tmp_path: Path) -> None:
@@ -180,6 +210,123 @@ def test_zones_come_back(start: str) -> None:
         assert any("Europe/Berlin" in note for note in understood.notes)
         back = like(frame, pl.DataFrame({"ds": panel.series[0].times}))
         assert back["ds"].tolist() == frame["ds"].tolist()
+
+
+def ahead(source: object, steps: int) -> Any:
+    """The next times of a table's first series, as a table like it."""
+    panel, _ = understand(read(source))
+    times = panel.frequency.extend(panel.series[0].times[-1], steps)
+    return like(source, pl.DataFrame({panel.time_name: times, "y": [0.5] * steps}))
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC+01:00", "UTC+05:30", "Etc/GMT+5", "America/Port-au-Prince"])
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_zones_of_pandas(zone: str, unit: str) -> None:
+    """New York's summer time ends within these hours."""
+    times = pd.date_range("2024-11-02 08:00", periods=40, freq="h", tz=zone).as_unit(unit)
+    given = pd.DataFrame({"ds": times[:30], "y": range(30)})
+    assert read(given)["ds"].dt.epoch("s").to_list() == [t.timestamp() for t in times[:30]]
+    found = ahead(given, 10)["ds"]
+    assert found.dtype == given["ds"].dtype
+    assert found.tolist() == times[30:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "days"),
+    [
+        ("2024-05-01 08:00", "America/Chicago", 220),
+        ("2024-01-02 02:30", "America/Chicago", 60),
+        ("2024-06-01", "America/Santiago", 90),
+        ("2024-06-01", "America/Santiago", 101),
+        ("2024-06-01", "America/Santiago", 400),
+    ],
+)
+def test_days_at_a_local_time_go_on_at_it(start: str, zone: str, days: int) -> None:
+    """Chicago has no 02:30 on 2024-03-10, Santiago no midnight on 2024-09-08: these days have the next moment there is."""
+    local = pd.date_range(start, periods=days + 20, freq="D").tz_localize(zone, nonexistent="shift_forward")
+    given = pd.DataFrame({"ds": local[:days], "y": range(days)})
+    _, understood = understand(read(given))
+    assert understood.gaps == 0
+    assert not any("beside the grid" in note for note in understood.notes)
+    assert ahead(given, 20)["ds"].tolist() == local[days:].tolist()
+
+
+def test_a_single_row_may_be_one_of_hours() -> None:
+    """Its hours go on through the end of New York's summer time, when 01:00 stands twice."""
+    moments = pl.Series("ds", [dt.datetime(2024, 11, 3, hour) for hour in (5, 6, 7)]).dt.replace_time_zone("UTC")
+    given = pl.DataFrame({"ds": moments[:1].dt.convert_time_zone("America/New_York"), "y": [1.0]})
+    panel, _ = understand(read(given), frequency=Frequency("1h", 24))
+    after = pl.DataFrame({"ds": panel.frequency.extend(panel.series[0].times[-1], 2)})
+    assert like(given, after)["ds"].dt.convert_time_zone("UTC").to_list() == moments[1:].to_list()
+
+
+@pytest.mark.parametrize(
+    ("times", "after"),
+    [
+        ([20240130, 20240131], 20240201),
+        ([202311, 202312], 202401),
+        ([1_700_000_000, 1_700_003_600], 1_700_007_200),
+        ([1_700_000_000_000, 1_700_000_000_500], 1_700_000_001_000),
+        ([5, 7], 9),
+    ],
+)
+def test_whole_numbers_come_back_as_such(times: list[int], after: int) -> None:
+    for given in (pd.DataFrame({"ds": times, "y": [1.0, 2.0]}), pl.DataFrame({"ds": times, "y": [1.0, 2.0]})):
+        assert ahead(given, 1)["ds"].to_list() == [after]
+    assert ahead(pl.DataFrame({"ds": times, "y": [1, 2]}, schema_overrides={"ds": pl.Float64}), 1)["ds"].to_list() == [
+        after
+    ]
+
+
+def test_zones_of_files_come_back(tmp_path: Path) -> None:
+    hours = pl.datetime_range(
+        dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 2), "1h", time_zone="America/New_York", eager=True
+    )
+    write(pl.DataFrame({"ds": hours, "y": range(25)}), tmp_path / "a.parquet")
+    found = ahead(tmp_path / "a.parquet", 1)
+    assert found["ds"].dtype == pl.Datetime("us", "America/New_York")
+    assert readable(found)["ds"].to_list() == ["2024-01-02 01:00:00-05:00"]
+    text = "ds,y\n2024-01-31T22:00{0},1\n2024-01-31T23:00{0},2\n"
+    for offset, said in (("+01:00", "2024-02-01 00:00:00+01:00"), ("-0330", "2024-02-01 03:30:00+00:00")):
+        path = saved(tmp_path, text.format(offset))
+        assert readable(ahead(path, 2))["ds"].to_list()[0] == said
+    assert readable(ahead(saved(tmp_path, text.format("")), 2))["ds"].to_list()[0] == "2024-02-01 00:00:00"
+    days = saved(tmp_path, "ds,y\n2024-01-30T00:00+01:00,1\n2024-01-31T00:00+01:00,2\n")
+    assert readable(ahead(days, 1))["ds"].to_list() == ["2024-02-01"]
+
+
+def test_offsets_of_text_come_back() -> None:
+    given = pd.DataFrame({"ds": ["2024-01-31T22:00-03:30", "2024-01-31T23:00-03:30"], "y": [1.0, 2.0]})
+    assert ahead(given, 1)["ds"].tolist() == ["2024-02-01 00:00:00-03:30"]
+
+
+def test_zones_are_written_as_offsets_that_are_read_again(tmp_path: Path) -> None:
+    """In New York 01:00 stands twice on 2024-11-03, and a column of text has one offset: it is written in UTC."""
+    hours = pl.datetime_range(
+        dt.datetime(2024, 11, 2, 20), dt.datetime(2024, 11, 3, 8), "1h", time_zone="America/New_York", eager=True
+    )
+    for some, first in ((hours, "2024-11-03 00:00:00+00:00"), (hours[:4], "2024-11-02 20:00:00-04:00")):
+        frame = pl.DataFrame({"ds": some, "y": range(len(some))})
+        write(frame, tmp_path / "a.csv")
+        back = read(tmp_path / "a.csv")
+        assert back["ds"].to_list() == readable(frame)["ds"].to_list()
+        assert back["ds"][0] == first
+        utc = some.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        assert understand(back)[0].series[0].times.tolist() == utc.to_list()
+
+
+def test_days_of_a_zone_are_written_as_dates() -> None:
+    days = pl.datetime_range(dt.datetime(2024, 9, 7), dt.datetime(2024, 9, 9), "1d", eager=True)
+    here = pl.Series("ds", [days[0], dt.datetime(2024, 9, 8, 1), days[2]]).dt.replace_time_zone("America/Santiago")
+    assert readable(pl.DataFrame({"ds": here}))["ds"].to_list() == ["2024-09-07", "2024-09-08", "2024-09-09"]
+
+
+def test_times_below_a_second_are_kept() -> None:
+    given = pl.DataFrame({"ds": [f"2024-01-01 00:00:00.{tenth}" for tenth in range(3)], "y": [1.0, 2.0, 3.0]})
+    found = ahead(given, 2)
+    assert found["ds"].to_list() == ["2024-01-01 00:00:00.300000", "2024-01-01 00:00:00.400000"]
+    moments = pl.DataFrame({"ds": [dt.datetime(2024, 1, 1, 0, 0, 0, us) for us in (0, 200_000)]})
+    assert readable(moments)["ds"].to_list() == ["2024-01-01 00:00:00.000000", "2024-01-01 00:00:00.200000"]
 
 
 def test_no_torch() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from sequary.data.errors import DataError
 from sequary.data.images import ImageRows, Images, is_images, read_images, to_pixels
+from tests.data.test_recordings import spoilt
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (40, 6, 5), dtype=np.uint8)
@@ -107,6 +109,21 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, damage: object) -
     with pytest.raises(DataError) as refusal:
         read_images(tmp_path / "set.npz")
     assert "\n" not in str(refusal.value)
+
+
+def test_an_entry_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        with zipfile.ZipFile(saved(tmp_path, **({"images": PIXELS} if name == "labels" else {})), "a") as packed:
+            packed.writestr(name, "hello")
+        with pytest.raises(DataError, match=rf"set\.npz: not a readable .* \(entry '{name}' is no \.npy array\)"):
+            read_images(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize("how", ["directory", "encrypted", "unknown"])
+def test_spoilt_archives_are_refused(tmp_path: Path, how: str) -> None:
+    path = spoilt(saved(tmp_path, images=PIXELS), how)
+    with pytest.raises(DataError, match=r"set\.npz: not a readable \.npz of plain arrays"):
+        read_images(path)
 
 
 def test_images_too_large_for_the_model_are_refused() -> None:

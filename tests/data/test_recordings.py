@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,36 @@ def test_pickles_are_not_opened_and_bombs_not_unpacked(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "b.npz", samples=np.zeros(1_000_000, np.int16), lengths=[1_000_000])
     with pytest.raises(DataError, match=r"unpacks to 2,000,.* bytes, the limit is 100,000"):
         read_recordings(tmp_path / "b.npz", limit=100_000)
+
+
+def spoilt(path: Path, how: str) -> Path:
+    """An archive of one array whose directory is damaged, or says that it is encrypted or packed in an unknown way."""
+    raw = bytearray(path.read_bytes())
+    local, directory = raw.index(b"PK\x03\x04"), raw.rindex(b"PK\x01\x02")
+    if how == "directory":
+        raw[directory + 1] = 0
+    else:
+        at, value = (8, 1) if how == "encrypted" else (10, 99)
+        raw[directory + at] = raw[local + at - 2] = value
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("how", ["directory", "encrypted", "unknown"])
+def test_spoilt_archives_are_refused(tmp_path: Path, how: str) -> None:
+    np.savez(tmp_path / "a.npz", samples=np.zeros(9, np.int16))
+    path = spoilt(tmp_path / "a.npz", how)
+    assert is_recordings(path)
+    with pytest.raises(DataError, match=r"a\.npz: not a readable \.npz of plain arrays"):
+        read_recordings(path)
+
+
+def test_an_entry_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **changed(labels=None))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as packed:
+        packed.writestr("labels", "hello")
+    with pytest.raises(DataError, match=r"\(entry 'labels' is no \.npy array\)"):
+        read_recordings(tmp_path / "a.npz")
 
 
 def sine(hz: float, loud: float = 8000, steps: int = 2000) -> np.ndarray:

@@ -53,7 +53,7 @@ def long(**columns: Sequence[object]) -> pl.DataFrame:
 def test_frequency_and_season(step: str, n: int, every: str, season: int) -> None:
     times = moments(step, n)
     panel, understood = understand(one(times))
-    assert panel.frequency == Frequency(every=every, season=season)
+    assert panel.frequency == Frequency(every=every, season=season, day=1 if step in ("mo", "q", "y") else None)
     assert understood.gaps == 0
     assert (panel.series[0].times == times.to_numpy()).all()
 
@@ -86,6 +86,33 @@ def test_month_ends_that_are_mostly_thirtieths() -> None:
     ends = ["2024-04-30", "2024-05-31", "2024-06-30"]
     series = understand(one(ends))[0].series[0]
     assert [str(t)[:10] for t in series.times] == ends
+
+
+@pytest.mark.parametrize(
+    ("times", "ahead"),
+    [
+        (["2024-02-29", "2024-03-30", "2024-04-30"], ["2024-05-30", "2024-06-30", "2024-07-30"]),
+        (["2024-12-30", "2025-01-30", "2025-02-28"], ["2025-03-30", "2025-04-30", "2025-05-30"]),
+        (["2024-12-28", "2025-01-28", "2025-02-28"], ["2025-03-28", "2025-04-28", "2025-05-28"]),
+        (["2023-12-31", "2024-01-31", "2024-02-29"], ["2024-03-31", "2024-04-30", "2024-05-31"]),
+        (["2024-03-31", "2024-06-30", "2024-09-30"], ["2024-12-31", "2025-03-31", "2025-06-30"]),
+        (
+            ["2023-01-15 06:00", "2024-01-15 06:00", "2025-01-15 06:00"],
+            ["2026-01-15T06", "2027-01-15T06", "2028-01-15T06"],
+        ),
+    ],
+)
+def test_months_go_on_at_the_day_of_all_rows(times: list[str], ahead: list[str]) -> None:
+    panel, _ = understand(one(times))
+    assert panel.frequency.extend(panel.series[0].times[-1], 3).tolist() == np.array(ahead, "M8[us]").tolist()
+
+
+def test_new_rows_on_a_short_month_keep_the_day_of_an_earlier_panel() -> None:
+    known = understand(one(["2023-12-30", "2024-01-30"]))[0].frequency
+    panel, _ = understand(one(["2024-02-29"]), frequency=known)
+    assert [str(t)[:10] for t in panel.frequency.extend(panel.series[0].times[-1], 2)] == ["2024-03-30", "2024-04-30"]
+    others, _ = understand(one(["2024-03-01", "2024-04-01"]), frequency=known)
+    assert [str(t)[:10] for t in others.series[0].times] == ["2024-03-01", "2024-04-01"]
 
 
 def test_first_business_days_are_months() -> None:
@@ -345,6 +372,35 @@ def test_real_files(name: str, every: str, steps: int, gaps: int) -> None:
         pytest.skip(f"{name} is not beside the repository (set SEQUARY_DATA)")
     panel, understood = understand(read(DATA / name))
     assert (panel.frequency.every, len(panel.series[0]), understood.gaps) == (every, steps, gaps)
+
+
+@pytest.mark.parametrize("ids", [("1.1", "1.10"), ("10000000000000000001", "10000000000000000002"), ("7", "007")])
+def test_ids_of_a_text_file_are_those_of_the_file(tmp_path: Path, ids: tuple[str, str]) -> None:
+    rows = [f"{id},{day},{day}.5" for id in ids for day in range(5)]
+    (tmp_path / "a.csv").write_text("\n".join(["unique_id,t,y", *rows]))
+    panel, understood = understand(read(tmp_path / "a.csv"))
+    assert tuple(s.id for s in panel.series) == ids
+    assert [len(s) for s in panel.series] == [5, 5]
+    assert understood.duplicates == 0
+
+
+def test_measurements_with_uneven_zeros_are_numbers_and_no_times(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("date,price,y\n2024-01-01,1.10,1234.5\n2024-01-02,1.1,1234.50\n2024-01-03,2,1235\n")
+    panel, _ = understand(read(tmp_path / "a.csv"))
+    assert (panel.time_name, panel.channels, panel.past, panel.categories) == ("date", ("y",), ("price",), {})
+    assert panel.series[0].values[:, 0].tolist() == [1234.5, 1234.5, 1235]
+    assert panel.series[0].past[:, 0].tolist() == [1.1, 1.1, 2]
+
+
+def test_the_names_of_a_wide_table_are_gathered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Columns] = []
+    plain = Columns.names
+    monkeypatch.setattr(Columns, "names", lambda self: calls.append(self) or plain(self))
+    targets = tuple(f"c{i}" for i in range(200))
+    frame = pl.DataFrame({"t": range(3), **{name: [1.0, 2.0, 3.0] for name in (*targets, *"abc")}})
+    panel, _ = understand(frame, columns=Columns(target=targets))
+    assert (panel.channels, panel.past) == (targets, ("a", "b", "c"))
+    assert len(calls) < 10
 
 
 def test_a_million_rows_in_seconds(tmp_path: Path) -> None:

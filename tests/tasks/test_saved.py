@@ -29,11 +29,12 @@ from sequary.core.plain import RecipeError
 from sequary.core.recipe import Train
 from sequary.data.errors import DataError
 from sequary.data.tables import understand
+from sequary.tasks.folders import check_folder, write_folder
 from sequary.tasks.forecast import train as forecasting
 from sequary.tasks.forecast.drift import DriftWarning
 from sequary.tasks.forecast.fitted import Fitted
 from sequary.tasks.language import train as language
-from sequary.tasks.saved import SavedError, load, save
+from sequary.tasks.saved import CONTRACT, SavedError, load, save
 from sequary.tasks.training import Training
 
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in range(120)]
@@ -110,7 +111,7 @@ def test_the_folder_holds_three_files_and_no_pickle(folder: Path):
     contract = json.loads((folder / "contract.json").read_text())
     assert contract["channels"] == ["y"]
     assert contract["categories"] == {"shop": ["north", "south"]}
-    assert contract["frequency"] == {"every": "1d", "season": 7}
+    assert contract["frequency"] == {"every": "1d", "season": 7, "day": None}
     assert contract["ranges"]["price"][0] >= 1
 
 
@@ -332,6 +333,20 @@ def test_a_contract_that_does_not_fit_together_is_refused(copy: Path):
         load(changed(copy, horizon=7, surprise=1))
 
 
+def test_a_model_whose_intervals_went_by_the_table_that_was_given_is_refused(copy: Path):
+    path = copy / "contract.json"
+    before = {k: v for k, v in json.loads(path.read_text()).items() if k != "difficulty"}
+    path.write_text(json.dumps(before))
+    with pytest.raises(SavedError, match=r"an earlier sequary wrote it, .*how much of a table was given.*fit again"):
+        load(copy)
+    save(fitted(long()), copy)  # it may be fitted again in its place
+    path.write_text(json.dumps(before | {"native": True}))  # with quantiles of its own a model needs none
+    panel, _ = understand(long())
+    assert np.isfinite(forecaster(copy).forecast(panel, ())[0].mean).all()
+    with pytest.raises(SavedError, match="the difficulties are not those of 1 channels, all above 0"):
+        load(changed(copy, difficulty={name: [0.0] for name in "abc"}))
+
+
 def test_saving_over_a_model_replaces_it_and_over_anything_else_is_refused(copy: Path, tmp_path: Path):
     before = (copy / "weights.safetensors").read_bytes()
     save(fitted(long(), seed=1), copy)
@@ -346,6 +361,42 @@ def test_saving_over_a_model_replaces_it_and_over_anything_else_is_refused(copy:
     with pytest.raises(OutputError, match=r"letter.txt is a file"):
         save(fitted(long()), tmp_path / "home" / "letter.txt" / "model")
     assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
+
+
+def test_what_lies_beside_a_model_is_not_lost(copy: Path):
+    (copy / "forecasts.csv").write_text("dear")
+    told = "it also holds forecasts.csv, which would be lost unless it is moved away; choose another place"
+    with pytest.raises(OutputError, match=told):
+        check_folder(copy, mark=CONTRACT)
+    with pytest.raises(OutputError, match=told):
+        save(fitted(long()), copy)
+    assert (copy / "forecasts.csv").read_text() == "dear"
+    for name in "bcd":
+        (copy / name).mkdir()
+    with pytest.raises(OutputError, match="it also holds b, c, d and 1 more, which"):
+        check_folder(copy, mark=CONTRACT)
+
+
+@pytest.mark.parametrize("raw", ["", "{", "[]", '{"format": 1, "task": "forecast"}'])
+def test_a_contract_of_something_else_is_left_alone(tmp_path: Path, raw: str):
+    (tmp_path / "contract.json").write_text(raw)
+    with pytest.raises(OutputError, match="a folder that holds something else"):
+        save(fitted(long()), tmp_path)
+    assert (tmp_path / "contract.json").read_text() == raw
+
+
+def test_a_page_is_replaced_and_what_lies_beside_it_is_not_lost(tmp_path: Path):
+    write_folder(tmp_path / "p", {"reading.json": "{}", "reading.npz": b"", "report.html": ""}, mark="reading.json")
+    write_folder(tmp_path / "p", {"reading.json": "{}", "report.png": b""}, mark="reading.json")
+    (tmp_path / "p" / "notes.md").write_text("dear")
+    with pytest.raises(OutputError, match=r"it also holds notes\.md"):
+        write_folder(tmp_path / "p", {"reading.json": "{}"}, mark="reading.json")
+
+
+def test_folders_that_are_written_into_may_hold_anything_beside_their_mark(tmp_path: Path):
+    for name in ("board.json", "letter.txt"):
+        (tmp_path / name).write_text("{}")
+    check_folder(tmp_path, mark="board.json")
 
 
 def test_without_room_the_old_model_stays_whole(copy: Path):
@@ -373,3 +424,13 @@ def test_a_model_with_parts_of_the_users_own_is_not_saved_where_it_could_not_be_
     with pytest.raises(RecipeError, match="entry points"):
         save(odd, tmp_path / "m")
     assert not (tmp_path / "m").exists()
+
+
+def test_a_series_on_the_thirtieth_stays_on_it(tmp_path: Path) -> None:
+    ends = [dt.date(2020 + m // 12, 1 + m % 12, 30 if m % 12 != 1 else 28 + (m < 12)) for m in range(62)]
+    table = pl.DataFrame({"ds": ends, "y": np.sin(np.arange(62.0))})
+    recipe: Any = system("nlinear").recipe
+    panel, _ = understand(table)
+    save(forecasting.train(recipe, panel, Training(context=12, seed=0, steps=2), horizon=3), tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert loaded.predict(table)["ds"].to_list() == [dt.date(2025, 3, 30), dt.date(2025, 4, 30), dt.date(2025, 5, 30)]

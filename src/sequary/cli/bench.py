@@ -10,7 +10,7 @@ from typing import Any
 from sequary.bench import cost, page, quality
 from sequary.bench.layers import layers
 from sequary.compare.machine import cores
-from sequary.core.files import write_atomic
+from sequary.core.files import explained, write_atomic
 
 
 def command(
@@ -25,7 +25,10 @@ def command(
     if what != "mixers":
         raise ValueError(f"bench {what}: there is mixers")
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explained(folder, error) from error
     lines, found = learning(systems, folder) if learn else costs(systems, lengths, folder)
     print(json.dumps({"out": str(folder), **found}) if as_json else "\n".join(lines))
     return 0

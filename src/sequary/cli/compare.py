@@ -31,7 +31,7 @@ def command(
     max_latency: str | None = None,
     max_params: int | None = None,
     seeds: int = 3,
-    levels: Sequence[float] = (0.8, 0.95),
+    levels: Sequence[float] | None = None,
     out: str = "sequary-report",
     columns: Columns = Columns(),
     season: int | None = None,

@@ -107,13 +107,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 (the one place where errors become lines)
+    except BaseException as error:  # the one place where errors become lines
+        # A defect inside polars is no Exception; by name, since its module would bring polars.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         if debug:
             traceback.print_exc()
         return _tell(*explained(error, words))
 
 
-def explained(error: Exception, words: Sequence[str]) -> tuple[str, int]:
+def explained(error: BaseException, words: Sequence[str]) -> tuple[str, int]:
     """The line and the exit status."""
     if isinstance(error, Refused):
         return _refused(error, words)
@@ -126,8 +129,10 @@ def explained(error: Exception, words: Sequence[str]) -> tuple[str, int]:
         return own, 2
     if isinstance(error, ValueError | UnknownSystem):
         return str(error), 2
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; check the path", 2
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
-        return f"{error.filename}: {error.strerror}; check the path" if error.filename else str(error), 2
+        return str(error), 2
     full = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error))
     if full or type(error).__name__ == "Diverged":  # by name: its module would bring torch
         return f"the run failed: {str(error) or 'no memory is left'}", 4
@@ -143,7 +148,7 @@ def _refused(error: Any, words: Sequence[str]) -> tuple[str, int]:
     return f"{line}; {f'did you mean {near}? See' if near else 'see'} `sequary --help`", error.exit_code
 
 
-def _in_own_file(error: Exception, words: Sequence[str]) -> str | None:
+def _in_own_file(error: BaseException, words: Sequence[str]) -> str | None:
     """Where in a .py file that the user named it was raised; None elsewhere."""
     named = {Path(part).resolve(): part for word in words for part in word.split(",") if part.endswith(".py")}
     if isinstance(error, SyntaxError) and Path(str(error.filename)).resolve() in named:

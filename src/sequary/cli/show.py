@@ -38,7 +38,8 @@ def command(system: str, *, cite: bool = False, as_json: bool = False) -> int:
         raise UnknownSystem(nearest(system))
     own, tree = card(name), ast.parse(files()[name].read_text(encoding="utf-8"))
     if cite:
-        print(bibtex(own))
+        entry = bibtex(own)
+        print(json.dumps({"id": name, "bibtex": entry}, ensure_ascii=False) if as_json else entry)
         return 0
     about = row(name) | {
         "idea": ast.get_docstring(tree),

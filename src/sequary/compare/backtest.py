@@ -43,10 +43,13 @@ class Outcome:
         return {name: scoring.mean(np.array(rows, float)) for name, rows in self.losses.items()}
 
     def failed(self) -> str | None:
-        """In words, how many answers are not finite."""
-        rows = np.array(next(iter(self.losses.values())), float)
-        bad = int(np.isinf(rows).sum())
-        return f"{bad} of {int((~np.isnan(rows)).sum())} answers are not finite" if bad else None
+        """In words, how many answers are not finite, or too large for a metric."""
+        for name, losses in self.losses.items():
+            rows = np.array(losses, float)
+            bad = int(np.isinf(rows).sum())
+            if bad:
+                return f"{bad} of {int((~np.isnan(rows)).sum())} answers are not finite, or too large for {name}"
+        return None
 
 
 def forecasts(

@@ -62,6 +62,8 @@ def _status(course: Course, done: Mapping[str, Mapping[str, Any]], metric: str) 
     broken = next((r["error"] for name, r in sorted(done.items()) if name.startswith("seed") and "error" in r), None)
     if broken is not None:
         return "crashed", broken
+    if "error" in done.get("probe", {}):
+        return "crashed", f"its leak probe failed: {done['probe']['error']}"
     found = losses(done, metric)
     if found is None or math.isnan(mean(found)):
         return "crashed", f"it has no {metric}"

@@ -22,7 +22,7 @@ def board_of(ready: Prepared, courses: Mapping[str, Course], results: Results, m
     found = [_candidate(ready, courses, results, e) for e in ready.entrants]
     ranked = _ranked(ready, found)
     scores = {c.id: losses(results[c.id], ready.metric) for c in ranked}
-    ties = statistics.separate({name: loss for name, loss in scores.items() if loss is not None})
+    ties = statistics.separate({name: loss for name, loss in scores.items() if loss is not None}, moments=ready.moments)
     return Board(
         data=ready.data,
         task=ready.name,
@@ -53,12 +53,16 @@ def _ranked(ready: Prepared, found: list[Candidate]) -> list[Candidate]:
 def _candidate(ready: Prepared, courses: Mapping[str, Course], results: Results, entrant: Any) -> Candidate:
     """As it ran; one whose answers moved with what it may not see has no errors that count."""
     made = candidate(entrant, courses[entrant.id], results[entrant.id], ready.metric, ready.units)
-    moved = _leaks(results).get(entrant.id, 0.0)
-    if not moved or made.status != "ok":
+    if made.status != "ok":
         return made
-    said = words.of(ready.name)
+    moved, said = _leaks(results).get(entrant.id, 0.0), words.of(ready.name)
     error = f"it sees what it may not: its {said.many} move by up to {moved:.3g} when {said.hidden} is changed"
-    return dataclasses.replace(made, status="leak", error=error, metrics={}, spread={}, by_series={}, by_fold=[])
+    refused = ("leak", error) if moved else ready.options.limits.against(made.params, made.latency_ms)
+    if refused is None:
+        return made
+    return dataclasses.replace(
+        made, status=refused[0], error=refused[1], metrics={}, spread={}, by_series={}, by_fold=[]
+    )
 
 
 def _leaks(results: Results) -> dict[str, float]:

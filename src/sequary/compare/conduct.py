@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from time import perf_counter
 from typing import Any
 
@@ -127,10 +126,11 @@ class Conduct:
 
     def refit(self, entrant: Any, name: str) -> None:
         """On all data, with the setting that was chosen and the first seed; into the folder `name`."""
-        for old in MODELS:
-            if (self.ready.options.out / old / CONTRACT).exists():  # of an earlier comparison
-                shutil.rmtree(self.ready.options.out / old)
-        folder = self.ready.options.out / name
+        folder, ended = self.ready.options.out / name, "refit" in self.results[entrant.id]
+        if ended and (folder / CONTRACT).exists():  # by the run that this one continues
+            return
+        self.results[entrant.id].pop("refit", None)
+        self.store.clear(MODELS)
         course = self.courses[entrant.id]
         won = course.rungs(self.results[entrant.id])[2]
         assert won is not None  # it has scores

@@ -64,6 +64,12 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+def bands(plot: Plot, best: str) -> list[str]:
+    """Levels of the intervals that `best` gives, in percent, widest first."""
+    found = [key.removeprefix("lo") for key in plot.forecasts.get(best, {}) if key.startswith("lo")]
+    return sorted(found, key=float, reverse=True)
+
+
 def forecast(plot: Plot, best: str, other: str | None, name: str, alt: str) -> Markup:
     """Three horizons of history, then the truth in ink, `best` with its bands in colour, `other` (a floor) dashed."""
     shown = max(3 * len(plot.times), 36)
@@ -73,9 +79,10 @@ def forecast(plot: Plot, best: str, other: str | None, name: str, alt: str) -> M
         times = axis([*plot.history_times[-shown:], *plot.times])
         past, ahead = times[: len(history)], times[len(history) :]
         mine = plot.forecasts.get(best, {})
-        for low, high, alpha in (("lo95", "hi95", 0.13), ("lo80", "hi80", 0.22)):
-            if low in mine and high in mine:
-                ax.fill_between(ahead, mine[low], mine[high], color=SYSTEM, alpha=alpha, linewidth=0)
+        levels = bands(plot, best)
+        for level in levels:  # the narrowest is the strongest
+            alpha = 0.22 if level == levels[-1] else 0.13
+            ax.fill_between(ahead, mine[f"lo{level}"], mine[f"hi{level}"], color=SYSTEM, alpha=alpha, linewidth=0)
         _line(ax, past, history, MUTED, 1.0)
         _line(ax, ahead, _floats(plot.truth), INK, 1.4)
         if other is not None and other in plot.forecasts:

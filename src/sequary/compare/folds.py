@@ -42,6 +42,8 @@ class Folds:
     origins: tuple[Origin, ...]
     rule: str
     """How they were found, in words."""
+    moments: bool
+    """Whether they are the same moments for all series."""
 
     @property
     def choice(self) -> tuple[Origin, ...]:
@@ -52,15 +54,15 @@ class Folds:
         return tuple(o for o in self.origins if o.role == "board")
 
 
-def count(length: int, horizon: int) -> int:
-    """Number of origins for a history of that length.
+def count(length: int, horizon: int, source: str = "") -> int:
+    """Number of origins for a history of that length, the longest of `source`.
 
     Raises:
         DataError: not even two origins leave two horizons to learn from.
     """
     if length < 4 * horizon:
         what = f"{length} steps are too few to backtest horizon={horizon}: 4 x {horizon} = {4 * horizon} are needed"
-        raise DataError(what, mend=f"choose a horizon of at most {max(1, length // 4)}, or give more rows")
+        raise DataError(what, file=source, mend=f"choose a horizon of at most {max(1, length // 4)}, or give more rows")
     return int(np.clip((1 - TRAIN_SHARE) * length / horizon + 1e-9, 2, MOST))
 
 
@@ -68,32 +70,44 @@ def role(index: int, total: int) -> Literal["choice", "board"]:
     return "choice" if index < max(1, total // 3) else "board"
 
 
-def make(panel: Panel, horizon: int) -> Folds:
-    """The origins of a panel by the rule above."""
-    longest = max(panel.series, key=lambda s: (s.times[-1], _span(s)))
-    folds = _by_calendar(panel, longest, horizon)
-    shown = [any(truth(s, o.rows[i], horizon).size for o in folds.board) for i, s in enumerate(panel.series)]
-    return folds if 2 * sum(shown) >= len(shown) else _by_end(panel, horizon)
+def make(panel: Panel, horizon: int, *, source: str = "") -> Folds:
+    """The origins of a panel by the rule above.
+
+    Raises:
+        DataError: `source` has no series that is long enough for two.
+    """
+    folds = _by_calendar(panel, horizon, source)
+    shown = [
+        any(o.rows[i] and truth(s, o.rows[i], horizon).size for o in folds.board) for i, s in enumerate(panel.series)
+    ]
+    return folds if 2 * sum(shown) >= len(shown) else _by_end(panel, horizon, source)
 
 
-def _by_calendar(panel: Panel, reference: Series, horizon: int) -> Folds:
-    total = count(_span(reference), horizon)
+def _by_calendar(panel: Panel, horizon: int, source: str) -> Folds:
+    enough = [s for s in panel.series if _span(s) >= 4 * horizon] or panel.series
+    latest = max(enough, key=lambda s: s.times[-1]).times
+    # One that ends a little later than all others is not to lay the origins of all.
+    near = [s for s in enough if s.times[-1] >= latest[max(0, len(latest) - horizon)]]
+    reference = max(near, key=lambda s: (_span(s), s.times[-1]))
+    total = count(_span(reference), horizon, source)
     origins: list[Origin] = []
     for i in range(total):
         moment = reference.times[len(reference) - (total - i) * horizon - 1]
         rows = tuple(int(np.searchsorted(s.times, moment, side="right")) for s in panel.series)
         origins.append(Origin(words(moment), role(i, total), rows))
-    return Folds(tuple(origins), _rule(origins, horizon, "at the same moments for all series"))
+    return Folds(tuple(origins), _rule(origins, horizon, "at the same moments for all series"), moments=True)
 
 
-def _by_end(panel: Panel, horizon: int) -> Folds:
-    total = count(min(_span(s) for s in panel.series), horizon)
+def _by_end(panel: Panel, horizon: int, source: str) -> Folds:
+    spans = [_span(s) for s in panel.series]
+    # As many as the shortest allows that allows any; shorter ones take part in those that they reach.
+    total = count(min((n for n in spans if n >= 4 * horizon), default=max(spans)), horizon, source)
     origins: list[Origin] = []
     for i in range(total):
-        rows = tuple(len(s) - (total - i) * horizon for s in panel.series)
-        latest = max(s.times[n - 1] for s, n in zip(panel.series, rows, strict=True))
+        rows = tuple(max(0, len(s) - (total - i) * horizon) for s in panel.series)
+        latest = max(s.times[n - 1] for s, n in zip(panel.series, rows, strict=True) if n)
         origins.append(Origin(words(latest), role(i, total), rows))
-    return Folds(tuple(origins), _rule(origins, horizon, "counted back from the end of each series"))
+    return Folds(tuple(origins), _rule(origins, horizon, "counted back from the end of each series"), moments=False)
 
 
 def _rule(origins: list[Origin], horizon: int, where: str) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sequary.compare import words
 from sequary.compare.board import Board, Candidate
 from sequary.compare.columns import Column, columns, metric_keys, one_line, reason, scored, unscored
 
@@ -41,6 +42,8 @@ def show(board: Board, console: Console) -> None:
         console.print(Text(f"{one_line(candidate.id)}  {reason(candidate)}", style="red"), soft_wrap=True)
     if left_out:
         console.print(Text(f"not shown for want of width: {', '.join(left_out)}", style="dim"), soft_wrap=True)
+    if scale := words.of(board.task).scale:
+        console.print(Text(scale, style="dim"), soft_wrap=True)
     console.print(Text(one_line(board.verdict), style="bold"))
 
 
@@ -71,7 +74,7 @@ def plain(board: Board) -> str:
         for row in zip(*cells, strict=True)
     ]
     lines += [f"{one_line(c.id)}  {reason(c)}" for c in unscored(board)]
-    return "\n".join([*lines, one_line(board.verdict)]) + "\n"
+    return "\n".join(filter(None, [*lines, words.of(board.task).scale, one_line(board.verdict)])) + "\n"
 
 
 def csv_text(board: Board) -> str:

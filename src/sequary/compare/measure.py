@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from sequary.compare.ask import Ask
+from sequary.compare.footprint import Footprint
 from sequary.compare.machine import free_mb
 from sequary.compare.task import Task
 
@@ -38,18 +39,31 @@ def measured(task: Task, entrant: Any, ask: Ask, limits: Limits) -> dict[str, An
         found = task.rival_costs(entrant, ask)
         refused = limits.against(0, found["latency_ms"])
         return {"refused": refused} if refused else found
-    ask = ask.but(setting=entrant.settings()[0], steps=WARM, evaluations=1)
-    size = task.footprint(entrant, ask)
-    too_large = size.too_large(free_mb())
-    refused = ("too large", too_large) if too_large is not None else limits.against(size.params, 0.0)
-    if refused is not None:
-        return {"refused": refused}
+    sized = [(s, task.footprint(entrant, ask.but(setting=s, steps=WARM, evaluations=1))) for s in entrant.settings()]
+    refusals = [_refused(size, limits) for _, size in sized]
+    allowed = [pair for pair, refused in zip(sized, refusals, strict=True) if refused is None]
+    if not allowed:
+        return {"refused": refusals[0]}
+    ask = ask.but(setting=allowed[0][0], steps=WARM, evaluations=1)
     first = task.run(entrant, "choice", ask)  # warms up; its time does not count
-    refused = limits.against(size.params, first.latency_ms)
+    params = allowed[0][1].params
+    refused = limits.against(params, first.latency_ms)
     if refused is not None:
         return {"refused": refused}
-    found = {"memory_need_mb": size.memory_mb, "params": size.params, "latency_ms": first.latency_ms}
+    need = max(size.memory_mb for _, size in allowed)
+    found = {
+        "memory_need_mb": need,
+        "params": params,
+        "latency_ms": first.latency_ms,
+        "settings": [s for s, _ in allowed],
+    }
     return {**found, "fixed": first.fixed, **_costs(task, entrant, ask.but(setting={**ask.setting, **first.fixed}))}
+
+
+def _refused(size: Footprint, limits: Limits) -> tuple[str, str] | None:
+    """(status, why) of a setting that may not run."""
+    too_large = size.too_large(free_mb())
+    return ("too large", too_large) if too_large is not None else limits.against(size.params, 0.0)
 
 
 def _costs(task: Task, entrant: Any, ask: Ask) -> dict[str, float]:

@@ -18,6 +18,9 @@ class BadArgument(ValueError):
     """What a comparison was asked for makes no sense: the value and the mend, on one line."""
 
 
+LEVELS = (0.8, 0.95)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     horizon: int | None
@@ -30,16 +33,27 @@ class Options:
     metric: str | None
     limits: Limits
     seeds: int
-    levels: tuple[float, ...]
+    levels: tuple[float, ...] | None
+    """Of intervals; None: the usual ones."""
     out: Path
     workers: int
     season: int | None = None
     """Steps; None: the natural one of the data's step."""
 
     @property
+    def intervals(self) -> tuple[float, ...]:
+        return LEVELS if self.levels is None else self.levels
+
+    @property
     def budget_s(self) -> float | None:
         """None where it is without limit."""
         return None if math.isinf(self.budget) else self.budget
+
+
+def without_levels(given: Options, who: str) -> None:
+    """Refuses levels where nobody gives intervals."""
+    if given.levels:
+        raise BadArgument(f"levels={list(given.levels)}: {who} give no intervals; leave them out")
 
 
 def roles(columns: Columns | Mapping[str, str | Sequence[str]]) -> Columns:
@@ -71,7 +85,7 @@ def options(
     max_latency: str | float | None,
     max_params: int | None,
     seeds: int,
-    levels: Sequence[float],
+    levels: Sequence[float] | None,
     out: str | Path,
     season: int | None = None,
 ) -> Options:
@@ -92,7 +106,7 @@ def options(
         raise BadArgument(f"season={season}: give the steps until the data repeat themselves; 1 where they do not")
     if seeds < 1:
         raise BadArgument(f"seeds={seeds}: at least 1 is needed; 3 show how much chance decides")
-    bad = [c for c in levels if not 0 < c < 1]
+    bad = [c for c in levels or () if not 0 < c < 1]
     if bad:
         raise BadArgument(f"levels={bad}: shares of intervals lie between 0 and 1, such as 0.8 for 80 %")
     if max_params is not None and max_params < 0:
@@ -122,7 +136,7 @@ def options(
         metric=metric,
         limits=Limits(params=max_params, latency_ms=limit),
         seeds=seeds,
-        levels=tuple(sorted(levels)),
+        levels=None if levels is None else tuple(sorted(levels)),
         out=Path(out),
         workers=cores(),
         season=season,

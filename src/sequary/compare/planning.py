@@ -40,8 +40,7 @@ def by_steps(
     for entrant in (e for e in entrants if e.id not in found):
         costs = measured[entrant.id]
         if entrant.trained:
-            count = tried(len(entrant.settings()), steps)
-            found[entrant.id] = _system(entrant, costs, ask, count, steps, seeds)
+            found[entrant.id] = _system(costs, ask, tried(len(costs["settings"]), steps), steps, seeds)
         else:
             found[entrant.id] = _rival(task, entrant, costs, math.inf, seeds)
     return found
@@ -68,7 +67,7 @@ def _plans(
     if systems:  # what rivals leave of their shares
         level += (len(rivals) * level - spent) / len(systems)
         level = min(level, seconds)  # the runs of one candidate do not all run side by side
-    return found | {e.id: _shared(e, measured[e.id], ask, level, seeds) for e in systems}, level
+    return found | {e.id: _shared(measured[e.id], ask, level, seeds) for e in systems}, level
 
 
 def _idle(entrants: Sequence[Any], measured: Mapping[str, Mapping[str, Any]]) -> dict[str, Plan]:
@@ -91,19 +90,19 @@ def _rival(task: Task, entrant: Any, costs: Mapping[str, Any], level: float, see
     return Plan(settings=[{}], steps=None, seeds=runs, fixed=fixed, run_s=seconds)
 
 
-def _shared(entrant: Any, measured: Mapping[str, Any], ask: Ask, level: float, seeds: int) -> Plan:
+def _shared(measured: Mapping[str, Any], ask: Ask, level: float, seeds: int) -> Plan:
     """A system's, with a share of `level` core-seconds."""
-    count, steps = halving(entrant.settings(), _costs(measured), level, seeds, ask.evaluations)
+    count, steps = halving(measured["settings"], _costs(measured), level, seeds, ask.evaluations)
     if steps < LEAST:
         why = f"its share of the budget, {level:.1f} s of one core, allows {max(0, steps)} steps a run; raise --budget"
         return Plan(settings=[{}], steps=None, seeds=0, refused=("out of time", why))
-    return _system(entrant, measured, ask, count, steps, seeds)
+    return _system(measured, ask, count, steps, seeds)
 
 
-def _system(entrant: Any, measured: Mapping[str, Any], ask: Ask, count: int, steps: int, seeds: int) -> Plan:
+def _system(measured: Mapping[str, Any], ask: Ask, count: int, steps: int, seeds: int) -> Plan:
     costs = _costs(measured)
     return Plan(
-        settings=entrant.settings()[:count],
+        settings=measured["settings"][:count],
         steps=steps,
         seeds=seeds,
         fixed=dict(measured["fixed"]),

@@ -35,6 +35,8 @@ class Prepared:
     drawn: tuple[str, ...]
     arguments: dict[str, Any]
     """All that the result depends on: what a stopped comparison must share with the one that continues it."""
+    moments: bool = False
+    """Whether the board's folds are the same moments for all units, so that one event can hit all of them."""
 
 
 MEANT = (("language", texts.is_text), ("classify", recordings.is_recordings), ("generate", images.is_images))

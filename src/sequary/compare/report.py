@@ -18,11 +18,12 @@ from jinja2 import Environment, StrictUndefined
 from sequary.compare import columns as table
 from sequary.compare import figures, words
 from sequary.compare.board import Board, Candidate
+from sequary.compare.by_series import by_series
 from sequary.compare.leaderboard import csv_text
 from sequary.compare.pareto import front, pareto
 from sequary.core.files import write_atomic
 
-_PLOTS, _SERIES = 12, 10
+_PLOTS = 12
 _COSTS = (("latency_ms", "latency in milliseconds"), ("train_s", "seconds of training"))
 
 
@@ -71,11 +72,11 @@ def _facts(board: Board) -> dict[str, Any]:
         "beaten": [p.other for p in board.ties if p.verdict == "better"],
         "frugal": min([c for c in ranked if c is best or c.id in tied], key=lambda c: c.latency_ms, default=None),
         "gain": next((c.text[0] for c in table.columns(board) if c.key == "versus"), ""),
-        "banded": best is not None and any("lo80" in p.forecasts.get(best.id, {}) for p in board.plots),
+        "bands": sorted({level for p in board.plots for level in figures.bands(p, best.id)}, key=float) if best else [],
         "plots": _plots(board, best, other),
         "fronts": _fronts(board, ranked),
         "curves": [(c, figures.curve(c, f"curve{i}", _curve_alt(c))) for i, c in enumerate(ranked) if c.curve],
-        "series": _series(best, other),
+        "series": by_series(best, other),
         "timeline": _timeline(board),
         "shifts": _shifts(board),
         "tuned": [c for c in board.candidates if c.rungs],
@@ -100,8 +101,9 @@ def _plots(board: Board, best: Candidate | None, other: Candidate | None) -> lis
     found = []
     for i, plot in enumerate(board.plots[:_PLOTS]):
         against = f", against {other.id}" if other is not None else ""
-        alt = f"{plot.series}: {len(plot.times)} steps by {best.id} with its bands{against}, and the truth"
-        drawn = figures.forecast(plot, best.id, other.id if other else None, f"forecast{i}", alt)
+        banded = " with its bands" if figures.bands(plot, best.id) else ""
+        alt = f"{plot.series}: {len(plot.times)} steps by {best.id}{banded}{against}, and the truth"
+        drawn = figures.forecast(plot, best.id, other and other.id, f"forecast{i}", alt)
         found.append((plot.series, plot.times[0], drawn))
     return found
 
@@ -125,25 +127,6 @@ def _curve_alt(c: Candidate) -> str:
     end = f", validation from {held[0]:.3g} to {held[-1]:.3g}" if held else ""
     train = f"training loss {c.curve[0][1]:.3g} to {c.curve[-1][1]:.3g}"
     return f"Learning curve of {c.id} over {c.curve[-1][0]} steps: {train}{end}"
-
-
-def _series(best: Candidate | None, other: Candidate | None) -> dict[str, Any] | None:
-    """The series where the best gains most over the other, and least; places (0 to 100) are on one scale."""
-    if best is None or other is None:
-        return None
-    pairs = {s: (e, other.by_series[s]) for s, e in best.by_series.items() if s in other.by_series}
-    gains = {s: 100 * (a / b - 1) for s, (a, b) in pairs.items() if b > 0 and math.isfinite(a) and math.isfinite(b)}
-    order = sorted(gains, key=lambda s: (gains[s], s))
-    if len(order) < 2:
-        return None
-    kept = order if len(order) <= 2 * _SERIES else order[:_SERIES] + order[-_SERIES:]
-    top = max(max(pairs[s]) for s in kept)
-    mine, theirs = table.digits([pairs[s][0] for s in kept]), table.digits([pairs[s][1] for s in kept])
-    rows = [
-        (s, pairs[s], (m, t), gains[s], table.percent(gains[s]), [round(100 * e / top, 1) for e in pairs[s]])
-        for s, m, t in zip(kept, mine, theirs, strict=True)
-    ]
-    return {"rows": rows, "all": len(order), "each": _SERIES, "better": sum(g < 0 for g in gains.values())}
 
 
 def _timeline(board: Board) -> list[tuple[Any, float]]:

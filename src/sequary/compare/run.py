@@ -32,7 +32,7 @@ def compare(
     max_latency: str | float | None = None,
     max_params: int | None = None,
     seeds: int = 3,
-    levels: Sequence[float] = (0.8, 0.95),
+    levels: Sequence[float] | None = None,
     out: str | Path = "sequary-report",
     columns: Columns | Mapping[str, str | Sequence[str]] = Columns(),
     season: int | None = None,
@@ -52,7 +52,7 @@ def compare(
         max_latency: of one answer: milliseconds, or "10ms".
         max_params: parameters.
         seeds: final runs of each system.
-        levels: shares of the intervals.
+        levels: shares of the intervals, of forecasts and fillings; None: 80 and 95 %.
         columns: which column is what, where the names do not say it: {"time": "day", "future": ["price"]}; roles are
             time, id, target, static, past, future, label.
         season: steps until the data repeat themselves: scales MASE, and floors and rivals use it; None: the natural one
@@ -80,6 +80,11 @@ def compare(
 def conduct(ready: Prepared, tell: Tell = QUIET) -> Board:
     """Measure, plan, train, probe, judge, refit, write. What a stopped comparison has done is not done again."""
     store = Store(ready.options.out, ready.arguments)
+    with store.held():
+        return _conducted(ready, store, tell)
+
+
+def _conducted(ready: Prepared, store: Store, tell: Tell) -> Board:
     note = store.open()
     if note:
         tell.say(note)
@@ -92,7 +97,9 @@ def conduct(ready: Prepared, tell: Tell = QUIET) -> Board:
     best, won = winner(ready, work.courses, work.results)
     name = MODELS[0] if won else MODELS[1]
     again = perf_counter()
-    if best is not None:
+    if best is None:
+        store.clear(MODELS)
+    else:
         work.refit(best, name)
     facts = _manifest(work, trained + perf_counter() - again, best, name)
     board = board_of(ready, work.courses, work.results, facts)

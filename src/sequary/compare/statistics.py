@@ -3,14 +3,15 @@
 A *series* here is one series of a long table, or one channel of a wide one: S series, O board origins, one loss for
 each pair (series, origin). Losses must be comparable across series (MASE, not MAE), because they are averaged.
 
-The unit that repeats decides the test:
-- *Wilcoxon* across series, each series being the mean of its differences over origins. Right when series come from
-  different places; its origins may depend on each other as they like.
-- *Diebold-Mariano* over origins, each origin being the mean over series, where there are too few series for Wilcoxon
-  to show anything (with one series this is the usual test). Series may depend on each other as they like, as the
-  channels of a table do.
+What repeats is tested:
+- *Wilcoxon* across series, each series being the mean of its differences over origins. Its origins may depend on each
+  other as they like, but what hits all series at one moment (a holiday, a storm) looks to it like as many witnesses.
+- *Diebold-Mariano* over origins, each origin being the mean over series (with one series this is the usual test). Series
+  may depend on each other as they like, as the channels of a table do.
 
-The choice looks at sizes only, never at the losses' values.
+Where origins are the same moments for all series, a difference must show in both, and one moment shows none, however many
+series it has; where there are too few series for Wilcoxon to show anything, Diebold-Mariano decides. Where each series
+has origins of its own, Wilcoxon decides if there are enough of them. The choice looks at sizes only, never at losses.
 """
 
 from __future__ import annotations
@@ -76,34 +77,30 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def _compare(a_SO: Floats, b_SO: Floats, family: int, alpha: float) -> tuple[Test, int, float | None]:
-    """(test, pairs, p before Holm) for "a is better than b": 1 where the test points the other way (ranks and means can
-    disagree), None where no difference could show in a family of that many comparisons."""
+def _compare(a_SO: Floats, b_SO: Floats, family: int, alpha: float, *, moments: bool) -> tuple[Test, int, float | None]:
+    """(the test that is the less sure, pairs, its p before Holm) for "a is better than b": 1 where it points the other way
+    (ranks and means can disagree), None where no difference could show in a family of that many comparisons."""
     known_SO = np.isfinite(a_SO) & np.isfinite(b_SO)
     difference_SO = np.where(known_SO, a_SO - b_SO, 0.0)
     pairs, by_series_S, by_origin_O = int(known_SO.sum()), known_SO.sum(axis=1), known_SO.sum(axis=0)
     series, origins = by_series_S > 0, by_origin_O > 0
-    if family * least_p(int(series.sum())) <= alpha:
-        return "Wilcoxon", pairs, wilcoxon(difference_SO[series].sum(axis=1) / by_series_S[series])
-    # p of a t-test has no least value, so the bar is that of one comparison without a distribution: six origins at 5 %.
-    if least_p(int(origins.sum())) <= alpha:
+    many, some = family * least_p(int(series.sum())) <= alpha, int(origins.sum())
+    found: list[tuple[Test, float]] = []
+    if many and not (moments and some < 2):
+        found.append(("Wilcoxon", wilcoxon(difference_SO[series].sum(axis=1) / by_series_S[series])))
+    # Alone, p of a t-test has no least value, so the bar is that of one comparison without a distribution: six origins at 5 %.
+    if (moments and some >= 2) if many else least_p(some) <= alpha:
         difference_O = difference_SO[:, origins].sum(axis=0) / by_origin_O[origins]
-        return "Diebold-Mariano", pairs, diebold_mariano(difference_O) if difference_O.mean() < 0 else 1.0
-    return "none", pairs, None
+        found.append(("Diebold-Mariano", diebold_mariano(difference_O) if difference_O.mean() < 0 else 1.0))
+    test, p = max(found, key=lambda each: each[1], default=("none", None))
+    return test, pairs, p
 
 
-def _ranked(losses: Mapping[str, Floats]) -> list[str]:
-    """Best first, on the pairs that every candidate has; candidates without a finite loss are left out."""
-    some = {name: loss_SO for name, loss_SO in losses.items() if np.isfinite(loss_SO).any()}
-    if not some:
-        return []
-    common_SO = np.all([np.isfinite(loss_SO) for loss_SO in some.values()], axis=0)
-    rows = common_SO if common_SO.any() else np.ones_like(common_SO)
-    return sorted(some, key=lambda name: float(np.nanmean(np.where(np.isfinite(some[name]), some[name], np.nan)[rows])))
+def separate(losses: Mapping[str, Floats], *, moments: bool = False, alpha: float = 0.05) -> list[Pair]:
+    """The best candidate against each other one, given losses [S, O], those of the best first (lower is better, NaN where there
+    is none; who has none at all is left out).
 
-
-def separate(losses: Mapping[str, Floats], *, alpha: float = 0.05) -> list[Pair]:
-    """The best candidate against each other one, given losses [S, O] (lower is better, NaN where there is none).
+    `moments`: the columns are the same moments for all series.
 
     The best is picked from the same losses, so comparing it with K - 1 others is as good as looking at all K(K-1)/2
     pairs and keeping the most striking: Holm's correction runs over all of them. On simulated boards of ten equal
@@ -112,9 +109,9 @@ def separate(losses: Mapping[str, Floats], *, alpha: float = 0.05) -> list[Pair]
     shapes = {np.shape(loss_SO) for loss_SO in losses.values()}
     if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
         raise ValueError(f"losses must share one shape [series, origins], not {sorted(shapes)}")
-    names = _ranked(losses)
+    names = [name for name, loss_SO in losses.items() if np.isfinite(loss_SO).any()]
     duels = list(itertools.combinations(names, 2))
-    tests = {duel: _compare(losses[duel[0]], losses[duel[1]], len(duels), alpha) for duel in duels}
+    tests = {(a, b): _compare(losses[a], losses[b], len(duels), alpha, moments=moments) for a, b in duels}
     tested = {duel: p for duel, (_, _, p) in tests.items() if p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     found: list[Pair] = []

@@ -8,15 +8,20 @@ goes; the same comparison started again then replays that plan, and gives the sa
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from sequary.core.files import OutputError, explained, write_atomic
 from sequary.tasks.folders import check_folder
+from sequary.tasks.saved import CONTRACT
 
 MARKS = ("board.json", "work/arguments.json")
 """Files by one of which a folder is known as that of a comparison, ended or stopped."""
@@ -42,6 +47,29 @@ class Store:
     def work(self) -> Path:
         return self.out / "work"
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else may write there meanwhile; a process that dies lets go.
+
+        Raises:
+            OutputError: see `check`; or another comparison is writing there.
+        """
+        check(self.out)
+        file = self.work / ".lock"
+        if not file.exists():
+            self._write("work/.lock", "")
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise OutputError(
+                f"{self.out}: another comparison is writing there; wait for its end, or give another --out"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def open(self) -> str | None:
         """Make the folder ready; in words what was found there, or None. Work of another comparison is thrown away.
 
@@ -55,9 +83,11 @@ class Store:
             are = "1 run is" if done == 1 else f"{done} runs are"
             return f"continues a comparison that was stopped: {are} done" if done else None
         note = None
-        if self.work.exists():
+        found = [*self.work.glob("[!.]*")]
+        if found:
             note = f"{self.work} held another comparison ({_differences(old, _plain(self.arguments))}): started afresh"
-            shutil.rmtree(self.work)
+        for path in found:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._write("work/arguments.json", json.dumps(_plain(self.arguments), indent=1))
         return note
 
@@ -88,6 +118,12 @@ class Store:
         except OutputError as error:  # what lies inside is no concern of who named the folder
             raise explained(self.out, error) from error
 
+    def clear(self, models: Sequence[str]) -> None:
+        """Remove those of an earlier comparison."""
+        for name in models:
+            if (self.out / name / CONTRACT).exists():
+                shutil.rmtree(self.out / name)
+
     def close(self, manifest: Mapping[str, Any]) -> None:
         """All is written: keep the manifest, drop the work."""
         self._write("manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
@@ -95,8 +131,9 @@ class Store:
 
 
 def safe(name: str) -> str:
-    """A candidate's name as that of a folder: ./mine.py -> __mine_py."""
-    return re.sub(r"[^A-Za-z0-9-]", "_", name)
+    """A candidate's name as that of a folder, no two alike: gla -> gla, ./mine.py -> __mine_py-3f2a91c0."""
+    plain = re.sub(r"[^A-Za-z0-9-]", "_", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 EXACT = 1 - 1e-9
 """Least |correlation| of a copy."""
 LEAST = 8
-"""Fewest pairs of values that can show a copy: two always correlate."""
+"""Fewest values, beside the commonest one, that can show a copy: two always correlate, and so do two columns of zeros with one
+event each."""
 PROBES = 512
 
 
@@ -43,13 +44,20 @@ def _pairs(x_N: Floats, y_T: Floats, shift: int) -> tuple[Floats, Floats]:
     return x[known], y[known]
 
 
+def _telling(x: Floats) -> int:
+    """How many values are not the commonest one."""
+    return len(x) - int(np.unique(x, return_counts=True)[1].max()) if len(x) else 0
+
+
 def _line(x: Floats, y: Floats) -> tuple[float, float, float]:
     """|correlation| (0 where there is none), slope and offset of x on y."""
-    if len(x) < LEAST or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if min(_telling(x), _telling(y)) < LEAST:
         return 0.0, 0.0, 0.0
     dx, dy = x - x.mean(), y - y.mean()
     slope = float(dx @ dy / (dy @ dy))
-    return float(abs(dx @ dy) / np.sqrt((dx @ dx) * (dy @ dy))), slope, float(x.mean() - slope * y.mean())
+    offset = float(x.mean() - slope * y.mean())
+    rounded = abs(offset) < 1e-9 * np.ptp(x)
+    return float(abs(dx @ dy) / np.sqrt((dx @ dx) * (dy @ dy))), slope, 0.0 if rounded else offset
 
 
 def _possible(x_N: Floats, y_T: Floats, shifts: NDArray[np.int64]) -> list[int]:
@@ -87,7 +95,7 @@ def _equation(name: str, target: str, copy: Copy) -> str:
     when = "" if copy.shift == 0 else f" {_steps(abs(copy.shift))} {'later' if copy.shift > 0 else 'earlier'}"
     if abs(copy.slope - 1) < 1e-6 and abs(copy.offset) < 1e-6:
         return f"'{name}' equals '{target}'{when}"
-    plus = f" {'+' if copy.offset > 0 else '-'} {abs(copy.offset):.6g}"
+    plus = f" {'+' if copy.offset > 0 else '-'} {abs(copy.offset):.6g}" if copy.offset else ""
     return f"'{name}' equals {copy.slope:.6g} × '{target}'{when and f' ({when.strip()})'}{plus}"
 
 

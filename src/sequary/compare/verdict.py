@@ -58,7 +58,8 @@ def _ties(ranked: Sequence[Candidate], ties: Sequence[Pair]) -> str:
 def _cheaper(best: Candidate, other: Candidate, among: int) -> str:
     which = "which" if among == 1 else f"of which {other.id}"
     if best.params and other.params and best.params >= 2 * other.params:
-        return f", {which} is {_times(best.params / other.params)} smaller: prefer it if size or speed matters"
+        matters = "size or speed" if other.latency_ms <= best.latency_ms else "size"
+        return f", {which} is {_times(best.params / other.params)} smaller: prefer it if {matters} matters"
     if best.params and not other.params:
         return f", {which} needs no network: prefer it if simplicity matters"
     if other.latency_ms and best.latency_ms >= 2 * other.latency_ms:

@@ -19,6 +19,8 @@ class Words:
     """Of the column that says where each fold lies."""
     hidden: str
     """What the leak probe changes."""
+    scale: str = ""
+    """Of what errors are, where not of the data's own units."""
 
 
 def of(task: str) -> Words:

@@ -23,16 +23,31 @@ def cleaned(column: pl.Series) -> pl.Series:
 
 
 def typed(column: pl.Series) -> pl.Series:
-    """Int64 or Float64 where every cell is a number or missing, else the text as it is."""
+    """Int64 or Float64 where every cell is a number or missing and none is written as a name, else the text as it is.
+
+    Nothing is lost by text: targets and covariates of such a column are read as numbers where they are used.
+    """
     text = cleaned(column)
     empty = text.null_count()
     if empty == len(text) or text.str.contains(r"^[+-]?0\d").any():
         return column  # a leading zero makes a name of it
-    for dtype in (pl.Int64, pl.Float64):
-        numbers = text.cast(dtype, strict=False)
-        if numbers.null_count() == empty:
-            return numbers
-    return column
+    whole = text.cast(pl.Int64, strict=False)
+    if whole.null_count() == empty:
+        return whole
+    numbers = text.cast(pl.Float64, strict=False)
+    return column if numbers.null_count() > empty or _named(text) else numbers
+
+
+def _named(text: pl.Series) -> bool:
+    """Whether cells lose as Float64 what tells names apart: the last digits of 10000000000000000001, the zero of 1.10 after 1.9.
+
+    That zero says nothing where all decimals have as many places, nor does the one of 1.0.
+    """
+    if text.str.contains(r"^[+-]?\d{16,}$").any():
+        return True
+    if not text.str.contains(r"\.\d*[1-9]0+$").any():
+        return False
+    return text.str.extract(r"\.(\d+)$").drop_nulls().str.len_bytes().n_unique() > 1
 
 
 def has_decimal_comma(column: pl.Series) -> bool:

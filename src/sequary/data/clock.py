@@ -1,4 +1,4 @@
-"""A column of times as moments (datetime64[us], UTC) or as integers, and in words what had to be decided for that."""
+"""A column of times as moments (datetime64[us], UTC) or as integers, in words what had to be decided for that, and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d %b %Y", "%d-%b-%Y",
 DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y")
 MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y")
 HOURS = ("", " %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M", "T%H:%M", " %I:%M:%S %p", " %I:%M %p")
-OFFSET = r":\d\d(?:\.\d+)?\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
+SHORT_YEAR = r"^(?:[A-Z][a-z]{2} )?\d{1,3}(?:[-/.]\d{1,2}[-/.]|[ -][A-Z][a-z]{2}[ -]|, )\d{1,3}(?:\D|$)"
+# The least and the greatest whole number of each form, and the microseconds of a step (2001 to 2096).
+DIGITS = {"YYYYMMDD": (19_000_101, 21_001_231), "YYYYMM": (190_001, 210_012)}
+UNIX = {"seconds": 1_000_000, "milliseconds": 1_000}
 MEND = "write it as 2024-01-31 or 2024-01-31 18:00:00"
 
 
@@ -42,14 +45,40 @@ def moments(column: pl.Series, source: Source, rows: pl.Series) -> tuple[pl.Seri
         mend = "give the row a time, or remove it"
         raise source.refuse("the time is missing", column=column.name, index=rows[empty[0]], mend=mend)
     if isinstance(column.dtype, pl.Date | pl.Datetime):
-        zoned = isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone
-        plain, note = zones.strip(column) if zoned else (column, "")
+        plain, note = zones.strip(column) if zones.zone_of(column) else (column, "")
         return plain.cast(pl.Datetime("us")), (note,) if note else ()
     if column.dtype.is_numeric():
         return _integers(column, source, rows)
     if column.dtype == pl.String:
         return _texts(column.str.strip_chars(), source, rows)
     raise source.refuse(f"{column.dtype} is no time", column=column.name, mend="name the time column with --time")
+
+
+def like(moments: pl.Series, origin: pl.Series) -> pl.Series:
+    """The inverse of `moments` for new moments that continue `origin`: in its zone, its whole numbers, text at its offset."""
+    if zones.zone_of(origin):
+        return zones.restore(moments, origin)
+    if origin.dtype.is_numeric():
+        return _whole(moments, _form(origin.drop_nulls().cast(pl.Int64)))
+    if origin.dtype != pl.String:
+        return moments
+    offset = zones.kept_offset(origin)
+    return text(moments.dt.offset_by(f"{zones.minutes(offset)}m"), offset) if offset else text(moments)
+
+
+def text(moments: pl.Series, offset: str = "") -> pl.Series:
+    """As `moments` reads them again: dates where all are midnights, fractions of seconds where there are some.
+
+    Moments with a zone have their offset from UTC; where that changes they are in UTC, since a column has one offset.
+    """
+    days = None if offset else zones.calendar(moments)
+    if days is not None and zones.only_midnights(days):
+        return days.dt.to_string("%Y-%m-%d")
+    if zones.zone_of(moments):
+        changes = (moments.dt.base_utc_offset() + moments.dt.dst_offset()).drop_nulls().n_unique() > 1
+        moments, offset = moments.dt.convert_time_zone("UTC") if changes else moments, "%:z"
+    whole = (moments.dt.epoch("us") % 1_000_000 == 0).all()
+    return moments.dt.to_string(f"%Y-%m-%d %H:%M:%S{'' if whole else '%.6f'}{offset}")
 
 
 def _integers(column: pl.Series, source: Source, rows: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
@@ -60,24 +89,41 @@ def _integers(column: pl.Series, source: Source, rows: pl.Series) -> tuple[pl.Se
         raise source.refuse(
             what, column=column.name, index=rows[bad[0]], mend="write times as dates or as whole numbers"
         )
-    text = whole.cast(pl.String)
-    if column.name.lower() not in NAMES:
-        return whole, ()
-    for low, high, form, words in (
-        (19_000_101, 21_001_231, "%Y%m%d", "YYYYMMDD"),
-        (190_001, 210_012, "%Y%m%d", "YYYYMM"),
-    ):
-        if whole.is_between(low, high).all():
-            dates = (text if words == "YYYYMMDD" else text + "01").str.strptime(pl.Datetime("us"), form, strict=False)
-            if dates.null_count() == 0:
-                return dates, (f"whole numbers in {column.name!r} were read as dates ({words})",)
-    for unit, scale in (("seconds", 1_000_000), ("milliseconds", 1_000)):  # 2001 to 2096
-        if whole.is_between(10**15 // scale, 4 * 10**15 // scale).all():
-            return (whole * scale).cast(pl.Datetime("us")), (f"{column.name!r} was read as Unix {unit}, UTC",)
+    form = _form(whole)
+    if form in DIGITS:
+        return _dates(whole, form), (f"whole numbers in {column.name!r} were read as dates ({form})",)
+    if form in UNIX:
+        return (whole * UNIX[form]).cast(pl.Datetime("us")), (f"{column.name!r} was read as Unix {form}, UTC",)
     return whole, ()
 
 
+def _form(whole: pl.Series) -> str:
+    """How whole numbers write moments, "" where they are no more than numbers."""
+    if whole.name.lower() not in NAMES:
+        return ""
+    for form, (low, high) in DIGITS.items():
+        if whole.is_between(low, high).all() and _dates(whole, form).null_count() == 0:
+            return form
+    return next((u for u, us in UNIX.items() if whole.is_between(10**15 // us, 4 * 10**15 // us).all()), "")
+
+
+def _dates(whole: pl.Series, form: str) -> pl.Series:
+    text = whole.cast(pl.String) + ("" if form == "YYYYMMDD" else "01")
+    return _strptime(text, "%Y%m%d")
+
+
+def _whole(moments: pl.Series, form: str) -> pl.Series:
+    if form in UNIX:
+        return moments.dt.epoch("us") // UNIX[form]
+    return moments.dt.to_string("%Y%m%d" if form == "YYYYMMDD" else "%Y%m").cast(pl.Int64)
+
+
 def _texts(text: pl.Series, source: Source, rows: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
+    short = text.str.contains(SHORT_YEAR).arg_true()
+    if len(short):
+        what, mend = f"{text[short[0]]!r} is a date whose year is cut short", "write the year with four digits"
+        raise source.refuse(what, column=text.name, index=rows[short[0]], mend=mend)
+    days = bool(text.str.contains(zones.MIDNIGHT).all())
     text, offset = _one_offset(text, source, rows)
     text = text.str.replace(r"^(\d{4})[-/](\d{1,2})$", "$1-$2-01")
     for quarter, month in ((1, "01"), (2, "04"), (3, "07"), (4, "10")):
@@ -92,20 +138,18 @@ def _texts(text: pl.Series, source: Source, rows: pl.Series) -> tuple[pl.Series,
         raise source.refuse(f"{cell!r} {why}", column=text.name, index=rows[bad[0]], mend=MEND)
     if offset in ("", "+00:00"):
         return values, notes
-    hours, minutes = int(offset[1:3]), int(offset[4:6])
-    back = f"{'' if offset[0] == '-' else '-'}{60 * hours + minutes}m"
-    if zones.only_midnights(values):
+    if days:
         return values, (*notes, f"times are midnights at offset {offset}, kept as its calendar days")
-    return values.dt.offset_by(back), (*notes, f"times were converted from offset {offset} to UTC")
+    note = f"times were converted from offset {offset} to UTC"
+    return values.dt.offset_by(f"{-zones.minutes(offset)}m"), (*notes, note)
 
 
 def _one_offset(text: pl.Series, source: Source, rows: pl.Series) -> tuple[pl.Series, str]:
     """Text without its offset from UTC, and that offset, which must be the same everywhere (or nowhere)."""
-    found = text.str.extract(OFFSET)
+    found = zones.offsets(text)
     if found.null_count() == len(found):
         return text, ""
-    plain = found.fill_null("none").str.replace(r"^(Z|UTC|GMT)$", "+00:00").str.replace(r"^(.\d\d):?(\d\d)$", "$1:$2")
-    plain = plain.str.replace(r"^([+-]\d\d)$", "$1:00")
+    plain = found.fill_null("none")
     other = (plain != plain[0]).arg_true()
     if len(other):
         what = f"mixed time zones: offset {plain[other[0]]} after {plain[0]} in row {source.row(rows[0])}"

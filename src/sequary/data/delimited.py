@@ -1,7 +1,7 @@
 """Delimited text (CSV and its kin) as a frame: the separator, the decimal mark and the header are found, not guessed.
 
 Every column is read as text first, so that a bad cell can be shown as it stands in the file. A column becomes numbers
-only where each of its cells is one; `007` stays text.
+only where each of its cells is one and none a name; `007`, and `1.10` beside `1.9`, stay text.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from itertools import islice
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -68,7 +67,10 @@ def _separator(text: str) -> str:
 
 def _header(text: str, separator: str, file: str) -> list[str]:
     """Column names. The first may be missing (a saved index); no other may, and none may come twice."""
-    names = [n.strip() for n in next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))]
+    try:
+        names = [n.strip() for n in next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))]
+    except csv.Error as error:
+        raise _unreadable(text, separator, file, error) from error
     if not names:
         raise DataError("the first line is blank", file=file, row=1, mend="begin the file with the column names")
     values = [n for n in names if cells.is_number(n) or DATE.match(n)]
@@ -78,11 +80,12 @@ def _header(text: str, separator: str, file: str) -> list[str]:
         raise DataError(what, file=file, row=1, mend=mend)
     if names[0] == "":
         names[0] = "index"
+    first: dict[str, int] = {}
     for at, name in enumerate(names):
         if name == "":
             raise DataError(f"column {at + 1} has no name", file=file, row=1, mend="give it one")
-        if names.index(name) != at:
-            what = f"columns {names.index(name) + 1} and {at + 1} have the same name"
+        if first.setdefault(name, at) != at:
+            what = f"columns {first[name] + 1} and {at + 1} have the same name"
             raise DataError(what, file=file, row=1, column=name, mend="rename one of them")
     return names
 
@@ -90,14 +93,27 @@ def _header(text: str, separator: str, file: str) -> list[str]:
 def _ragged(text: str, separator: str, width: int, file: str, error: PolarsError) -> DataError:
     """Polars says that a line is wrong, not which; this is slow and only runs to say it."""
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    for fields in lines:
-        if len(fields) > width:
-            what = f"{len(fields)} fields under {width} column names"
-            mend = 'put a field that holds the separator in quotes ("1,5"), or remove the extra one'
-            return DataError(what, file=file, row=lines.line_num, mend=mend)
-    opened = next((n for n, line in enumerate(islice(text.split("\n"), None), 1) if line.count('"') % 2), None)
-    mend = "close the quotation mark that opens there" if opened else "save it again as plain CSV"
-    return DataError(f"no readable CSV ({' '.join(str(error).split())[:120]})", file=file, row=opened, mend=mend)
+    try:
+        for fields in lines:
+            if len(fields) > width:
+                what = f"{len(fields)} fields under {width} column names"
+                mend = 'put a field that holds the separator in quotes ("1,5"), or remove the extra one'
+                return DataError(what, file=file, row=lines.line_num, mend=mend)
+    except csv.Error as found:  # a quotation mark that is never closed makes one field of all that follows
+        return _unreadable(text, separator, file, found)
+    return _unreadable(text, separator, file, error)
+
+
+def _unreadable(text: str, separator: str, file: str, error: Exception) -> DataError:
+    """The first line with half a pair of quotation marks is to blame, if there is one."""
+    row, line = next(((n, line) for n, line in enumerate(text.split("\n"), 1) if line.count('"') % 2), (None, ""))
+    if re.search(rf'(^|{re.escape(separator)})\s*"', re.sub(r'"[^"]*"', "", line)):
+        mend = "close the quotation mark that opens there"
+    elif line:
+        mend = 'put a field that holds a quotation mark in quotes, and write that mark twice ("5"" pipe")'
+    else:
+        mend = "save it again as plain CSV"
+    return DataError(f"no readable CSV ({' '.join(str(error).split())[:120]})", file=file, row=row, mend=mend)
 
 
 def _decimal_points(frame: pl.DataFrame, separator: str) -> list[pl.Series]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from sequary.core.files import write_atomic
-from sequary.data import delimited, zones
+from sequary.data import clock, delimited, zones
 from sequary.data.errors import TEXT_TABLES, DataError
 from sequary.data.files import LIMIT, checked
 
@@ -37,9 +38,12 @@ def read(source: Any, *, limit: int = LIMIT) -> pl.DataFrame:
 
 
 def like(source: Any, frame: pl.DataFrame) -> Any:
-    """`frame` as the kind of table that `source` is (polars for a file), columns of the same name cast to its types."""
+    """`frame` as the kind of table that `source` is (polars for a file), columns of the same name cast to its types.
+
+    Of a file's types only the zone of its moments is kept, as is the offset of text: they are read again for it.
+    """
     if isinstance(source, str | Path):
-        return frame
+        return _in_zone(source, frame)
     given = nw.from_native(source)
     origin = _from_frame(source)
     frame = frame.with_columns(_as(frame[name], origin[name]) for name in frame.columns if name in origin.columns)
@@ -48,20 +52,20 @@ def like(source: Any, frame: pl.DataFrame) -> Any:
     if given.implementation.is_polars():
         return frame
     columns = {name: frame[name].to_list() for name in frame.columns}
-    return nw.from_dict(columns, backend=given.implementation).to_native()
+    made = nw.from_dict(columns, backend=given.implementation).to_native()
+    if not given.implementation.is_pandas_like():
+        return made
+    shared = [given[name] for name in given.columns if name in frame.columns]
+    return made.astype({column.name: column.to_native().dtype for column in shared if _zone(column)})
 
 
 def write(frame: pl.DataFrame, path: str | Path) -> None:
-    """Write whole or not at all; the suffix says the type. Midnights are written as dates in text."""
+    """Write whole or not at all; the suffix says the type. Text has moments as `clock.text` writes them."""
     suffix = Path(path).suffix.lower()
     buffer = io.BytesIO()
     if suffix in TEXT_TABLES:
-        moments = frame.select(pl.col(pl.Datetime)).columns
-        days = [name for name in moments if zones.only_midnights(frame[name])]
-        frame = frame.with_columns(pl.col(days).dt.replace_time_zone(None).cast(pl.Date))
-        whole = all((frame[name].dt.epoch("us") % 1_000_000 == 0).all() for name in moments if name not in days)
-        form = "%Y-%m-%d %H:%M:%S" if whole else "%Y-%m-%d %H:%M:%S%.6f"
-        frame.write_csv(buffer, separator="\t" if suffix in (".tsv", ".tab") else ",", datetime_format=form)
+        frame = frame.with_columns(map(clock.text, frame.select(pl.col(pl.Datetime))))
+        frame.write_csv(buffer, separator="\t" if suffix in (".tsv", ".tab") else ",")
     elif suffix in PARQUET:
         frame.write_parquet(buffer)
     elif suffix in ARROW:
@@ -75,15 +79,34 @@ def write(frame: pl.DataFrame, path: str | Path) -> None:
 def _columnar(path: Path, suffix: str, limit: int) -> pl.DataFrame:
     try:
         lazy = pl.scan_parquet(path) if suffix in PARQUET else pl.scan_ipc(path)
-        cells = lazy.select(pl.len()).collect().item() * len(lazy.collect_schema())
+        schema = lazy.collect_schema()
+        for name in (name for name, dtype in schema.items() if dtype.is_nested()):
+            mend = "leave the column out, or give each value a row or a column of its own"
+            raise DataError(f"cells of {schema[name]} hold many values each", file=str(path), column=name, mend=mend)
+        mend = "pass a larger limit, or keep fewer rows"
+        cells = lazy.select(pl.len()).collect().item() * len(schema)
         if cells * 8 > limit:  # a few kilobytes can hold billions of equal values
-            mend = "pass a larger limit, or keep fewer rows"
             raise DataError(f"{cells:,} cells would not fit into {limit:,} bytes", file=str(path), mend=mend)
+        # Only the cells say how long they are: they are measured batch by batch before all are held at once.
+        sizes = [pl.col(pl.String).str.len_bytes(), pl.col(pl.Binary).bin.size()]
+        total = sum(
+            sum(row) for row in lazy.select(s.cast(pl.UInt64).sum() for s in sizes).collect(engine="streaming").rows()
+        )
+        if cells * 8 + total > limit:
+            raise DataError(f"{total:,} bytes of text would not fit into {limit:,}", file=str(path), mend=mend)
         return lazy.collect()
-    except PolarsError as error:
+    except (PolarsError, OSError, PanicException) as error:
         kind = "Parquet" if suffix in PARQUET else "Arrow"
         mend = f"it is truncated or of another kind: write it again, as {kind}"
         raise DataError(f"no readable {kind} file ({_first_line(error)})", file=str(path), mend=mend) from error
+
+
+def _in_zone(path: str | Path, frame: pl.DataFrame) -> pl.DataFrame:
+    moments = frame.select(pl.col(pl.Datetime)).columns
+    if not moments:
+        return frame
+    origin = read(path)
+    return frame.with_columns(zones.restore(frame[name], origin[name]) for name in moments if name in origin.columns)
 
 
 def _from_frame(source: Any) -> pl.DataFrame:
@@ -109,8 +132,10 @@ def _from_pandas(column: nw.Series[Any]) -> pl.Series:
     """One column, without pyarrow, which polars would ask for and pandas does not bring."""
     dtype = column.dtype
     name = str(column.name)
+    if zone := _zone(column):
+        return zones.attach(pl.Series(name, column.to_native().dt.tz_convert(None).to_numpy().astype("M8[us]")), zone)
     if isinstance(dtype, nw.Datetime):
-        moments = pl.Series(name, column.to_numpy())
+        moments = pl.Series(name, column.to_numpy().astype("M8[us]"))  # polars takes no whole seconds
         return zones.attach(moments, dtype.time_zone) if dtype.time_zone else moments
     if dtype.is_float():
         return pl.Series(name, column.to_numpy(), nan_to_null=True)
@@ -121,11 +146,15 @@ def _from_pandas(column: nw.Series[Any]) -> pl.Series:
     return pl.Series(name, values)
 
 
+def _zone(column: nw.Series[Any]) -> str | None:
+    """The zone of a pandas column, from pandas' own name of its type: narwhals knows none with _, digits or + in it."""
+    zone = re.fullmatch(r"datetime64\[\w+, (.+)\]", str(column.to_native().dtype))
+    return zone and zone[1]
+
+
 def _as(column: pl.Series, origin: pl.Series) -> pl.Series:
-    if isinstance(origin.dtype, pl.Datetime) and origin.dtype.time_zone:
-        return zones.restore(column, origin)
-    if isinstance(column.dtype, pl.Datetime) and origin.dtype == pl.String:
-        return column.dt.to_string("%Y-%m-%d" if zones.only_midnights(column) else "%Y-%m-%d %H:%M:%S")
+    if isinstance(column.dtype, pl.Datetime):
+        column = clock.like(column, origin)
     castable = origin.dtype.is_numeric() or origin.dtype.is_temporal() or origin.dtype == pl.String
     # A forecast of an integer target is no integer; an integer id that comes as text is one.
     widens = column.dtype.is_float() and origin.dtype.is_integer()

@@ -13,10 +13,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sequary.data.errors import Source
-from sequary.data.panel import Frequency
-from sequary.data.seasons import DAY, UNITS, name, natural
+from sequary.data.panel import Frequency, on_day
+from sequary.data.seasons import DAY, name, natural
 
 Ints = NDArray[np.int64]
+SPARE = 64 << 20
+"""Bytes of float64 that a grid may take however few rows it has; where columns are few, 100,000 steps take less."""
 AGGREGATE = "aggregate to a regular grid first (pandas: df.resample('1h').mean(), polars: group_by_dynamic)"
 
 
@@ -33,15 +35,20 @@ class Grid:
     """Rows that stood beside the grid and were moved to its nearest step."""
 
 
-def lay(times: pl.Series, code: Ints, *, given: Frequency | None, source: Source, rows: pl.Series) -> Grid:
-    """The grid of N distinct (series, time) rows; `code` is each row's series, 0 … S-1. Refuses irregular times."""
+def lay(
+    times: pl.Series, code: Ints, *, given: Frequency | None, source: Source, rows: pl.Series, width: int = 1
+) -> Grid:
+    """The grid of N distinct (series, time) rows; `code` is each row's series, 0 … S-1. Refuses irregular times.
+
+    `width`: columns that will be laid on it, by which the steps that it may have beyond the rows are bounded.
+    """
     moments = isinstance(times.dtype, pl.Datetime)
     if given is not None and given.every.endswith("i") == moments:
         mend = "give times of the kind that the model was fitted on"
         raise source.refuse(f"the step should be {given.every}", column=times.name, mend=mend)
     raw = times.cast(pl.Int64).to_numpy()
     unit, step = (
-        _parsed(given) if given else _step(raw, code, moments=moments, column=times.name, source=source, rows=rows)
+        given.step() if given else _step(raw, code, moments=moments, column=times.name, source=source, rows=rows)
     )
     x = raw.astype("M8[us]").astype("M8[M]").astype(np.int64) if unit == "months" else raw
     place, phase = _places(x, code, step)
@@ -51,22 +58,19 @@ def lay(times: pl.Series, code: Ints, *, given: Frequency | None, source: Source
     lengths = np.zeros(len(first), np.int64)
     np.maximum.at(lengths, code, place + 1)
     every = name(unit, step)
-    _check_size(lengths, place, code, source=source, rows=rows, column=times.name, every=every)
+    spare = min(100_000, SPARE // (8 * max(1, width)))
+    _check_size(lengths, place, code, spare=spare, source=source, rows=rows, column=times.name, every=every)
     starts = np.cumsum(lengths) - lengths
     laid = np.repeat(phase + (first - starts) * step, lengths) + step * np.arange(lengths.sum())
-    laid = _calendar(laid, raw) if unit == "months" else laid
+    day = _day(raw, (given.day if given else None) or 31) if unit == "months" else None
+    laid = _calendar(laid, raw, day) if day else laid
     at = starts[code] + place
     on_grid = laid.astype("M8[us]") if moments else laid
     _check_collisions(place, code, on_grid[at], source=source, rows=rows, column=times.name)
-    frequency = given or Frequency(every=every, season=natural(unit, step, int(np.median(lengths))))
+    season = given.season if given else natural(unit, step, int(np.median(lengths)))
+    frequency = Frequency(every=given.every if given else every, season=season, day=day)
     moved = int((laid[at] != raw).sum())
     return Grid(frequency=frequency, place=place, lengths=lengths, times=on_grid, moved=moved)
-
-
-def _parsed(given: Frequency) -> tuple[str, int]:
-    count, letters = int("".join(filter(str.isdigit, given.every))), "".join(filter(str.isalpha, given.every))
-    unit, size = UNITS[letters]
-    return unit, count * size
 
 
 def _step(x: Ints, code: Ints, *, moments: bool, column: str, source: Source, rows: pl.Series) -> tuple[str, int]:
@@ -79,7 +83,9 @@ def _step(x: Ints, code: Ints, *, moments: bool, column: str, source: Source, ro
     if moments and np.median(gaps) >= 28 * DAY:
         month = x[order].astype("M8[us]").astype("M8[M]").astype(np.int64)
         months = np.diff(month)[same]
-        if (_same_day(x) or (months.min() >= 1 and _top_share(gaps) < 0.9)) and (step := _common(months)):
+        if (_share(x, _day(x, 31)) >= 0.9 or (months.min() >= 1 and _top_share(gaps) < 0.9)) and (
+            step := _common(months)
+        ):
             return "months", step
     step = _common(gaps)
     if step is None:
@@ -90,18 +96,19 @@ def _step(x: Ints, code: Ints, *, moments: bool, column: str, source: Source, ro
     return ("microseconds" if moments else "integers"), step
 
 
-def _same_day(x: Ints) -> bool:
-    """Whether nine in ten rows have the same day of the month, or stand on its last day."""
-    day, last, _ = _days(x)
-    return bool(max(np.bincount(day).max(), last.sum()) >= 0.9 * len(x))
-
-
-def _days(x: Ints) -> tuple[Ints, NDArray[np.bool_], Ints]:
-    """Day of the month from 0, whether it is the last one, and the time of day in microseconds."""
+def _day(x: Ints, known: int) -> int:
+    """The day of the month that rows stand on: the known one or the last one (31) where nine in ten do, else the commonest."""
+    for day in (known, 31):
+        if _share(x, day) >= 0.9:
+            return day
     days = x.astype("M8[us]").astype("M8[D]")
-    day = (days - days.astype("M8[M]").astype("M8[D]")).astype(np.int64)
-    last = (days + 1).astype("M8[M]") != days.astype("M8[M]")
-    return day, last, x - days.astype("M8[us]").astype(np.int64)
+    return int(np.bincount((days - days.astype("M8[M]").astype("M8[D]")).astype(np.int64)).argmax()) + 1
+
+
+def _share(x: Ints, day: int) -> float:
+    """The part of the rows that stand on that day of their month."""
+    days = x.astype("M8[us]").astype("M8[D]")
+    return float((days == on_day(days.astype("M8[M]"), day)).mean())
 
 
 def _top_share(gaps: Ints) -> float:
@@ -131,22 +138,17 @@ def _places(x: Ints, code: Ints, step: int) -> tuple[Ints, Ints]:
     return (x - phase[code] + step // 2) // step, phase
 
 
-def _calendar(laid: Ints, x: Ints) -> Ints:
-    """Months as microseconds: at the month's last day where most rows stand there, else at the commonest offset in it."""
-    day, last, clock = _days(x)
-    months = laid.astype("M8[M]")
-    length = ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
-    common = np.bincount(day).argmax()
-    days = length - 1 if last.mean() >= 0.9 and (day == common).mean() < 0.9 else np.minimum(length - 1, common)
-    values, counts = np.unique(clock, return_counts=True)
-    return months.astype("M8[us]").astype(np.int64) + days * DAY + values[counts.argmax()]
+def _calendar(laid: Ints, x: Ints, day: int) -> Ints:
+    """Months as microseconds: at that day of each, at the commonest time of day."""
+    values, counts = np.unique(x % DAY, return_counts=True)
+    return on_day(laid.astype("M8[M]"), day).astype("M8[us]").astype(np.int64) + values[counts.argmax()]
 
 
 def _check_size(
-    lengths: Ints, place: Ints, code: Ints, *, source: Source, rows: pl.Series, column: str, every: str
+    lengths: Ints, place: Ints, code: Ints, *, spare: int, source: Source, rows: pl.Series, column: str, every: str
 ) -> None:
     """One wrong year among a million seconds must not ask for all memory there is."""
-    if lengths.sum() <= 50 * len(place) + 100_000:
+    if lengths.sum() <= 50 * len(place) + spare:
         return
     order = np.lexsort((place, code))
     jump = np.where(np.diff(code[order]) == 0, np.diff(place[order]), 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 from sequary.core.values import Batch
 from sequary.data.errors import DataError
 from sequary.data.files import LIMIT, checked
+from sequary.data.recordings import UNREADABLE, plain
 
 LEAST = 20
 """Images, so that a tenth can be held out."""
@@ -110,9 +110,9 @@ def _arrays(path: Path, limit: int) -> Images:
         with np.load(path, allow_pickle=False) as found:
             if "images" not in found:
                 raise DataError(f"no array 'images' among {sorted(found)}", file=str(path), mend=ARRAYS)
-            pixels = found["images"]
-            labels = found.get("labels")
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
+            pixels = plain(found, "images")
+            labels = plain(found, "labels") if "labels" in found else None
+    except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"not a readable .npz of plain arrays ({error})", file=str(path), mend=ARRAYS) from None

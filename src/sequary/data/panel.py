@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sequary.data.seasons import UNITS
+
 Floats = NDArray[np.float64]
 
 
@@ -22,20 +24,34 @@ class Frequency:
     every: str
     season: int
     """Steps in the natural season (24 for hourly, 12 for monthly, 7 for daily); 1 where there is none."""
+    day: int | None = None
+    """Where rows stand in their month, for steps of months: 31 for its last day. None: where the last row stands."""
+
+    def step(self) -> tuple[str, int]:
+        """What is counted ("microseconds", "months" or "integers"), and how many of it."""
+        count = "".join(c for c in self.every if c.isdigit())
+        unit, size = UNITS[self.every.removeprefix(count)]
+        return unit, int(count) * size
 
     def extend(self, last: np.datetime64 | np.int64, steps: int) -> NDArray[np.generic]:
-        """The `steps` times that follow `last` on this grid; after a month's last day come months' last days."""
-        count = int("".join(c for c in self.every if c.isdigit()))
-        unit = self.every.removeprefix(str(count))
-        if unit == "i":
-            return np.int64(int(last)) + count * np.arange(1, steps + 1)
-        import polars as pl  # calendar steps (months, quarters) need a calendar; polars has one
+        """The `steps` times that follow `last` on this grid."""
+        unit, size = self.step()
+        ahead = size * np.arange(1, steps + 1)
+        if not isinstance(last, np.datetime64):
+            return np.int64(int(last)) + ahead
+        start = last.astype("M8[us]")
+        if unit == "microseconds":
+            return start + ahead
+        today, month = start.astype("M8[D]"), start.astype("M8[M]")
+        day = self.day or int((today - month.astype("M8[D]")).astype(np.int64)) + 1
+        return on_day(month + ahead, day) + (start - today)
 
-        start = pl.Series(np.array([last], "datetime64[us]"))
-        offsets = pl.Series([f"{count * i}{unit}" for i in range(1, steps + 1)])
-        ahead = pl.select(pl.repeat(start[0], steps, dtype=start.dtype).dt.offset_by(pl.lit(offsets))).to_series()
-        ends_month = unit in {"mo", "q", "y"} and bool((start.dt.month_end() == start).all())
-        return (ahead.dt.month_end() if ends_month else ahead).to_numpy()
+
+def on_day(months: NDArray[np.datetime64], day: int) -> NDArray[np.datetime64]:
+    """That day of each month (datetime64[M] to datetime64[D]), the last one where the month is shorter."""
+    first = months.astype("M8[D]")
+    length = ((months + 1).astype("M8[D]") - first).astype(np.int64)
+    return first + np.minimum(length, day) - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ WINDOW, HOP, BANDS = 0.032, 0.016, 20
 """Seconds, seconds, bands of `log_mel`."""
 QUIET = 1e-4
 """Power that is added, so that silence has a logarithm: about that of the noise of these windows at 16 bits."""
+UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError)
+"""What opening a damaged or foreign archive raises; RuntimeError for an encrypted one and for a compression that is not known."""
 ARRAYS = (
     "write numpy.savez(file, samples=…, lengths=…, labels=…): int16 of all recordings one after another, and for each "
     "recording its length and its class; speakers (of each) and rate (Hz, one number) where they are known"
@@ -52,10 +54,13 @@ def is_recordings(path: str | Path) -> bool:
 
 def _names(path: Path) -> set[str]:
     """Of the arrays, from the archive's directory; none where there is no such archive, which `read_recordings` says."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    if not path.is_file():
         return set()
-    with zipfile.ZipFile(path) as packed:
-        return {name.removesuffix(".npy") for name in packed.namelist()}
+    try:
+        with zipfile.ZipFile(path) as packed:
+            return {name.removesuffix(".npy") for name in packed.namelist()}
+    except UNREADABLE:
+        return set()
 
 
 def read_recordings(path: str | Path, *, limit: int = LIMIT) -> Recordings:
@@ -97,11 +102,19 @@ def _arrays(path: Path, limit: int) -> dict[str, NDArray[Any]]:
             raise DataError(f"unpacks to {size:,} bytes, the limit is {limit:,}", file=str(path), mend=mend)
         with np.load(path, allow_pickle=False) as found:
             wanted = {"samples", "lengths", "labels", "speakers", "rate"} & set(found)
-            return {name: found[name] for name in wanted or found}
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
+            return {name: plain(found, name) for name in wanted or found}
+    except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"not a readable .npz of plain arrays ({error})", file=str(path), mend=ARRAYS) from None
+
+
+def plain(found: Any, name: str) -> NDArray[Any]:
+    """One array of an open .npz; numpy gives an entry of another kind as its bytes."""
+    array = found[name]
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"entry {name!r} is no .npy array")
+    return array
 
 
 def _rate(found: NDArray[Any] | None, path: Path) -> int:

@@ -65,13 +65,13 @@ def assign(frame: pl.DataFrame, columns: Columns, source: Source) -> Roles:
     _check_names(frame, columns, source)
     time = columns.time or _time(frame, columns, source)
     id = columns.id or _id(frame, columns)
-    rest, notes = _usable(frame, [n for n in frame.columns if n not in {time, id, *columns.names()}])
+    taken = {time, id, *columns.names()}
+    rest, notes = _usable(frame, [n for n in frame.columns if n not in taken])
     target = columns.target or _target(frame, rest, source, long=id is not None)
     kinds = {"static": [*(columns.static or ())], "past": [*(columns.past or ())], "future": [*(columns.future or ())]}
     how = {name: "as declared" for names in kinds.values() for name in names}
-    for name in rest:
-        if name in target:
-            continue
+    targets = set(target)
+    for name in (name for name in rest if name not in targets):
         if constant_within(frame, name, id):
             kinds["static"].append(name)
             how[name] = "constant within every series"
@@ -99,18 +99,21 @@ def constant_within(frame: pl.DataFrame, name: str, id: str | None) -> bool:
 
 
 def _check_names(frame: pl.DataFrame, columns: Columns, source: Source) -> None:
-    given = columns.names()
-    for name in given:
-        if name not in frame.columns:
+    there, given = set(frame.columns), set[str]()
+    for name in columns.names():
+        if name not in there:
             near = difflib.get_close_matches(name, frame.columns, n=3, cutoff=0.5) or frame.columns[:8]
             raise source.refuse(f"there is no column {name!r}", mend=f"the file has {', '.join(near)}")
-        if given.count(name) > 1:
+        if name in given:
             raise source.refuse("the column is declared twice", column=name, mend="give it one role")
+        given.add(name)
 
 
 def _time(frame: pl.DataFrame, columns: Columns, source: Source) -> str:
-    free = [name for name in frame.columns if name not in columns.names()]
-    dated = [name for name in free if clock.looks_like_times(frame[name])]
+    given = set(columns.names())
+    free = [name for name in frame.columns if name not in given]
+    # 1234.50 begins like a date, and is text where it stands beside 1234.5
+    dated = [name for name in free if clock.looks_like_times(frame[name]) and cells.share(frame[name]) < 1]
     for time, others in (("ds", {"unique_id", "y"}), ("timestamp", {"item_id", "target"})):
         if time in dated and others & set(frame.columns):
             return time
@@ -133,7 +136,8 @@ def _without_time(frame: pl.DataFrame) -> str:
 
 
 def _id(frame: pl.DataFrame, columns: Columns) -> str | None:
-    free = {name.lower(): name for name in frame.columns if name not in columns.names()}
+    given = set(columns.names())
+    free = {name.lower(): name for name in frame.columns if name not in given}
     return next((free[name] for name in IDS if name in free), None)
 
 

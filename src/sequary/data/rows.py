@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 
 from sequary.data import clock
 from sequary.data.errors import Source
@@ -43,7 +44,7 @@ def usable(frame: pl.DataFrame, index: pl.Series, roles: Roles, source: Source) 
     times, notes = clock.moments(frame[roles.time], source, index)
     # A wide table has no id; the name of its only channel, or a constant, is the same for the rows that follow later.
     nameless = roles.target[0] if len(roles.target) == 1 else "all"
-    ids = frame[roles.id].cast(pl.String) if roles.id is not None else pl.repeat(nameless, len(frame), eager=True)
+    ids = _ids(frame[roles.id], source) if roles.id is not None else pl.repeat(nameless, len(frame), eager=True)
     empty = ids.is_null().arg_true()
     if len(empty):
         mend = "give the row an id, or remove it"
@@ -64,6 +65,14 @@ def usable(frame: pl.DataFrame, index: pl.Series, roles: Roles, source: Source) 
         unsorted=unsorted,
         notes=(*notes, *repeats),
     )
+
+
+def _ids(column: pl.Series, source: Source) -> pl.Series:
+    try:
+        return column.cast(pl.String)
+    except PolarsError as error:
+        mend = "name a column of text or whole numbers with --id"
+        raise source.refuse(f"a column of {column.dtype} is no id", column=column.name, mend=mend) from error
 
 
 def _without_repeats(

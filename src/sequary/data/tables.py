@@ -41,7 +41,8 @@ def understand(
     frame, index = not_blank(frame, origin)
     roles = assign(frame, columns, origin)
     rows = usable(frame, index, roles, origin)
-    grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index)
+    width = len(roles.target + roles.past + roles.future)
+    grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index, width=width)
     if season is not None:
         grid = dataclasses.replace(grid, frequency=dataclasses.replace(grid.frequency, season=season))
     coded = _coded(rows, roles, origin, categories or {}, later=frequency is not None)

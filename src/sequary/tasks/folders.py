@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -9,13 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sequary.core.files import OutputError, explained, write_atomic
+from sequary.tasks.contract import Contract
+
+CONTRACT = "contract.json"
+"""The mark of a model."""
+WHOLE = {
+    CONTRACT: ("recipe.json", "weights.safetensors"),
+    "reading.json": ("report.html", "report.png", "reading.npz"),
+}
+"""Mark -> what else such a folder may hold to be replaced whole. Folders of other marks are written into, file by file."""
 
 
 def write_folder(folder: Path, content: Mapping[str, bytes | str], *, mark: str) -> None:
-    """Write the files into a folder beside, then rename it; an earlier one is replaced only if it holds the file `mark`.
+    """Write the files into a folder beside, then rename it; an earlier one is replaced only if it holds the file `mark`,
+    and nothing that such a folder does not.
 
     Raises:
-        OutputError: no space, no permission, or something else has that name; what was there before still is.
+        OutputError: no space, no permission, or something else has that name or is there; what was there before still is.
     """
     check_folder(folder, mark=mark)
     target = Path(os.path.realpath(folder))
@@ -36,13 +47,34 @@ def check_folder(folder: Path, *, mark: str) -> None:
     target = Path(os.path.realpath(folder))
     blocker = next((p for p in target.parents if p.exists() and not p.is_dir()), None)
     why = None if blocker is None else f"its parent {blocker} is a file"
-    if target.exists() and not (target / mark).is_file() and (not target.is_dir() or any(target.iterdir())):
-        why = "it is a folder that holds something else" if target.is_dir() else "a file has that name"
+    if target.is_dir():
+        why = _kept(target, mark)
+    elif target.exists():
+        why = "a file has that name"
     nearest = next(p for p in (target, *target.parents) if p.exists())
     if why is None and not os.access(nearest, os.W_OK):
         why = "permission denied"
     if why is not None:
         raise OutputError(f"{folder} cannot be written: {why}; choose another place")
+
+
+def _kept(target: Path, mark: str) -> str | None:
+    """Why a folder is not to be replaced; None where it is empty, or holds what has this mark and nothing else."""
+    names = {p.name for p in target.iterdir()}
+    if names and (not (target / mark).is_file() or (mark == CONTRACT and not _of_a_model(target / mark))):
+        return "it is a folder that holds something else"
+    others = sorted(names - {mark, *WHOLE.get(mark, names)})
+    named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    return f"it also holds {named}, which would be lost unless it is moved away" if others else None
+
+
+def _of_a_model(path: Path) -> bool:
+    """Whether it has what every contract has; of a newer format, or an older one that is refused, it is ours all the same."""
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(found, dict) and {"task", *Contract.model_fields} <= found.keys()
 
 
 def _swap(beside: Path, target: Path, old: Path) -> None:

@@ -16,11 +16,11 @@ from sequary.core.plain import RecipeError
 from sequary.core.recipe import Recipe
 from sequary.tasks.contract import FORMAT, Contract
 from sequary.tasks.fitted import Fit
-from sequary.tasks.folders import write_folder
+from sequary.tasks.folders import CONTRACT, WHOLE, write_folder
 from sequary.tasks.task import Saved, SavedError, Task, names, task
 from sequary.tasks.weights import packed, unpacked
 
-RECIPE, WEIGHTS, CONTRACT = "recipe.json", "weights.safetensors", "contract.json"
+RECIPE, WEIGHTS = WHOLE[CONTRACT]
 AGAIN = "copy the whole folder again, or fit again"
 
 
@@ -28,7 +28,7 @@ def save(fitted: Fit, folder: str | Path) -> None:
     """Write the folder, whole or not at all; an earlier model of that name is replaced at the very end.
 
     Raises:
-        OutputError: it cannot be written, or holds something else than a model.
+        OutputError: it cannot be written, or holds something else than a model, or beside one.
         RecipeError: the recipe has parts from outside sequary and its entry points, so that it could not be loaded.
     """
     write_folder(Path(folder), content(fitted), mark=CONTRACT)

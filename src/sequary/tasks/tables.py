@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -24,6 +25,14 @@ class Affine(Strict):
 class Grid(Strict):
     every: Annotated[str, Field(pattern=r"^[1-9]\d*(i|us|ms|s|m|h|d|w|mo|q|y)$")]
     season: Count
+    day: Annotated[int, Field(ge=1, le=31)] | None = None
+
+    @classmethod
+    def of(cls, frequency: Frequency) -> Self:
+        return cls(**dataclasses.asdict(frequency))
+
+    def frequency(self) -> Frequency:
+        return Frequency(self.every, self.season, self.day)
 
 
 class Sizes(Strict):
@@ -52,7 +61,7 @@ class Laid(contract.Contract):
         return Panel(
             series=(),
             channels=self.channels,
-            frequency=Frequency(self.frequency.every, self.frequency.season),
+            frequency=self.frequency.frequency(),
             layout=self.layout,
             time_name=self.time,
             id_name=self.id or "unique_id",
@@ -89,7 +98,7 @@ def laid(schema: Panel) -> dict[str, Any]:
         "time": schema.time_name,
         "id": schema.id_name if schema.layout == "long" else None,
         "channels": schema.channels,
-        "frequency": Grid(every=schema.frequency.every, season=schema.frequency.season),
+        "frequency": Grid.of(schema.frequency),
     }
 
 

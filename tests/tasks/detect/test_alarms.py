@@ -37,6 +37,27 @@ def test_the_threshold_keeps_its_promise_on_what_it_comes_from() -> None:
         found.at(-1)
 
 
+def test_where_peaks_are_rarer_than_the_rate_all_of_them_are_alarms() -> None:
+    score = np.random.default_rng(0).uniform(size=5000)
+    found = Threshold.fit([score], 900)
+    assert len(found.heights) <= 5  # of which one per 1000 steps may be alarms
+    assert len(alarms(score, found.at(), 900)) == len(found.heights)
+    assert found.heights[-1] - found.at() < 1e-12
+    with pytest.raises(ValueError, match=r"alarms=2 per 1000 steps: the 5000 held-out steps tell of 0 to 1; give one"):
+        found.at(2)
+
+
+def test_a_million_steps_tell_of_the_default_rate() -> None:
+    score = np.random.default_rng(0).uniform(size=1_100_000)
+    found = Threshold.fit([score], 8)
+    assert len(alarms(score, found.at(), 8)) == 1100
+
+
+def test_without_any_score_there_is_no_threshold() -> None:
+    with pytest.raises(ValueError, match=r"none of 50 steps has a score .*; give longer series, or another detector"):
+        Threshold.fit([np.full(30, np.nan), np.full(20, np.nan)], 8)
+
+
 def test_events_are_runs_and_what_lies_close_is_one() -> None:
     on = np.zeros(30, bool)
     on[[2, 3, 7, 20]] = True
@@ -55,6 +76,18 @@ def test_one_step_inside_finds_an_event_and_alarms_elsewhere_are_false() -> None
     found = judge(score, label, 0.5, 5)
     assert (found.events, found.found, found.false_alarms, found.steps) == (2, 1, 4, 200)
     assert found.f1 == pytest.approx(2 / (2 + 1 + 4))
+
+
+@pytest.mark.parametrize("steps", [3, 8, 14])
+def test_a_block_shorter_than_the_reach_of_a_label_is_judged(steps: int) -> None:
+    label, score = np.zeros(steps, bool), np.zeros(steps)
+    label[0] = score[0] = score[2] = score[-1] = 1
+    found = judge(score, label, 0.5, 8)
+    assert (found.events, found.found, found.false_alarms) == (
+        1,
+        1,
+        int(steps > 8),
+    )  # the last step is 13 from the label
 
 
 def test_always_on_is_no_good_and_silence_is_right_where_nothing_is() -> None:

@@ -135,6 +135,23 @@ def test_events_are_intervals_around_the_faults(saved: Saved) -> None:
     assert (found.events["score"] > found.threshold).all()
 
 
+def test_events_are_in_the_zone_of_the_table(saved: Saved) -> None:
+    zoned = waves().with_columns(pl.col("time").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York"))
+    there, plain = saved.found(zoned, alarms=50).events, saved.found(waves(), alarms=50).events
+    assert there.schema["start"] == there.schema["end"] == pl.Datetime("us", "America/New_York")
+    assert there["start"].dt.convert_time_zone("UTC").dt.replace_time_zone(None).equals(plain["start"])
+
+
+def test_an_id_that_is_called_as_a_column_of_events_is_refused(tmp_path: Path) -> None:
+    table = pl.concat(waves(60).with_columns(pl.lit(name).alias("start")) for name in "xy")
+    table.write_csv(tmp_path / "w.csv")
+    asked = Asked(columns=dataclasses.replace(COLUMNS, id="start"), context=16, steps=2, settings=SMALL)
+    save(task.fit(RECIPE, str(tmp_path / "w.csv"), asked, lambda _: None), tmp_path / "m")
+    loaded = sequary.load(tmp_path / "m")
+    with pytest.raises(DataError, match="column 'start': the table has a column of this name, which a table of events"):
+        loaded.detect(table)
+
+
 def test_a_saved_detector_is_the_same(fitted: Fitted, saved: Saved) -> None:
     whole, _ = understand(waves().drop("fault"))
     np.testing.assert_array_equal(saved.fitted.scores(whole)[0], fitted.scores(whole)[0])

@@ -150,6 +150,55 @@ def test_a_constant_series_is_forecast_as_itself():
     assert (found.quantiles[0.025] == 7.5).all()
 
 
+def widths(fit: Any, p: Panel) -> np.ndarray:
+    (found,) = fit.forecast(p, LEVELS)
+    return found.quantiles[0.9] - found.quantiles[0.1]
+
+
+@pytest.mark.parametrize("rows", [200, 13, 12, 7])  # the last two hold no season
+def test_intervals_do_not_depend_on_how_much_of_a_series_is_given(rows: int):
+    y = wave(300) * (1 + np.arange(300)[:, None] / 300)
+    fit = fitted(panel(y, season=12), context=6)
+    np.testing.assert_allclose(widths(fit, panel(y[-rows:], season=12)), widths(fit, panel(y, season=12)), rtol=1e-9)
+
+
+def test_intervals_of_an_unseen_series_without_a_season_are_not_those_of_its_last_change():
+    y = wave(300)
+    fit = fitted(panel(y, season=12), context=6)
+    stranger = panel(y[-12:], season=12)
+    stranger = dataclasses.replace(stranger, series=(dataclasses.replace(stranger.series[0], id="new"),))
+    ratio = widths(fit, stranger) / widths(fit, panel(y, season=12))
+    assert ((ratio > 0.8) & (ratio < 1.25)).all()
+
+
+def inside(fit: Any, rows: list[np.ndarray], stops: Sequence[int], horizon: int) -> np.ndarray:
+    """[series] share of the 80 % intervals that hold what came."""
+    found: list[list[float]] = []
+    for stop in stops:
+        said = fit.forecast(panel(*rows, season=7).cut([stop] * len(rows)), LEVELS)
+        truths = [y[stop : stop + horizon, None] for y in rows]
+        pairs = zip(truths, said, strict=True)
+        found.append([np.mean((f.quantiles[0.1] <= y) & (y <= f.quantiles[0.9])) for y, f in pairs])
+    return np.mean(found, 0)
+
+
+def test_series_that_begin_after_the_training_part_do_not_narrow_the_intervals():
+    rows = list(np.random.default_rng(1).poisson(10, (20, 410)).astype(float))
+    for late in rows[:10]:
+        late[:330] = 0
+    fit = fitted(panel(*rows, season=7).cut([390] * 20), horizon=7, context=14)
+    share = inside(fit, rows, range(390, 403), 7)
+    assert share[:10].mean() > 0.75
+    assert 0.75 < share[10:].mean() < 0.9
+
+
+def test_a_series_that_never_changes_counts_for_no_interval():
+    y = wave(100)
+    fit = fitted(panel(np.full(100, 7.5), y), steps=5)
+    assert len(fit.conformal.sizes[0]) == len(fitted(panel(y), steps=5).conformal.sizes[0])
+    assert all((size > 0).all() for size in fit.conformal.sizes)
+
+
 def test_a_channel_of_which_nothing_is_known_is_refused():
     fit = fitted(panel(wave(100)), steps=5)
     stranger = dataclasses.replace(panel(np.full(20, np.nan)).series[0], id="new")

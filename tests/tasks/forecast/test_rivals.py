@@ -115,6 +115,20 @@ def test_same_seed_same_bits_whatever_the_threads(monkeypatch: pytest.MonkeyPatc
     assert other.mean.tobytes() != runs[0][0]
 
 
+def test_memory_goes_by_the_rows_that_are_drawn_not_by_those_that_there_are() -> None:
+    import tracemalloc
+
+    wide = panel(np.random.default_rng(0).standard_normal((4000, 20)), season=24)  # 7.6 million rows at 96 steps ahead
+    model = BoostedLags(max_rows=200, max_iter=1)
+    tracemalloc.start()
+    try:
+        model.fit(wide, 96, 0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 7.6e6  # half of what one whole number a row takes
+
+
 def test_nothing_after_the_origin_moves_a_forecast() -> None:
     y, rng = with_gaps(), np.random.default_rng(7)
     past, future = rng.standard_normal((300, 1)), rng.standard_normal((300, 1))

@@ -162,6 +162,21 @@ def test_a_whole_table_comes_back_as_it_came(folder: Path) -> None:
         assert imputer(folder).impute(frame).equals(frame)
 
 
+def test_a_table_without_any_gap_comes_back_as_it_came(folder: Path) -> None:
+    frame = wide()[80:200]
+    assert frame["a"].null_count() == frame["b"].null_count() == 0
+    assert imputer(folder).impute(frame).equals(frame)
+
+
+def test_columns_that_the_ends_of_intervals_would_replace_are_refused(folder: Path) -> None:
+    frame = wide().with_columns(pl.lit(1.0).alias("b-hi-80"))
+    with pytest.raises(
+        DataError, match=r"column 'b-hi-80': .*which impute would write over; rename it, or leave it out"
+    ):
+        imputer(folder).impute(frame, levels=(0.5, 0.8))
+    assert (imputer(folder).impute(frame, levels=(0.5,))["b-hi-80"] == 1).all()
+
+
 def test_it_learns_from_hidden_gaps() -> None:
     made = fitted(wide().drop("note"), steps=2)
     assert isinstance(made.recipe.stages[0].objective, HiddenGaps)

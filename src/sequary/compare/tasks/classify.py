@@ -31,7 +31,7 @@ from sequary.compare.candidates import plain
 from sequary.compare.class_folds import FOLDS, copies, lay, other
 from sequary.compare.classifiers import Classifier, ClassifierEntrant, ordinary
 from sequary.compare.footprint import ROWS, Footprint, of
-from sequary.compare.options import BadArgument, Options
+from sequary.compare.options import BadArgument, Options, without_levels
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.task import Task
 from sequary.compare.words import Words
@@ -143,6 +143,7 @@ def latency(learned: Classifier, one: Labelled) -> float:
 
 
 def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
+    without_levels(given, "classifiers")
     source = str(data) if isinstance(data, str | Path) else "dataframe"
     if given.horizon is not None or given.season is not None:
         raise BadArgument("horizon and season say nothing to classifiers; leave them out")

@@ -29,7 +29,7 @@ from sequary.compare.finding import latency, losses, moved
 from sequary.compare.folds import Origin
 from sequary.compare.footprint import Footprint
 from sequary.compare.occasions import lay
-from sequary.compare.options import BadArgument, Options
+from sequary.compare.options import BadArgument, Options, without_levels
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.task import Task
 from sequary.compare.words import Words
@@ -136,6 +136,7 @@ def _metric(given: Options, columns: Columns, source: str) -> str:
 
 
 def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
+    without_levels(given, "detectors")
     source = str(data) if isinstance(data, str | Path) else "dataframe"
     metric = _metric(given, columns, source)
     whole, understood = tables.understand(

@@ -103,7 +103,7 @@ def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
     if given.season is not None and given.season >= longest:
         raise BadArgument(f"season={given.season}: the longest series of {source} has {longest} steps; give fewer")
     panel, short = tables.check_lengths(panel, 2 * given.horizon, source=source)
-    panel, origins, late = _folds(panel, given.horizon)
+    panel, origins, late = _folds(panel, given.horizon, source)
     metric = given.metric or "mase"
     if metric not in scoring.METRICS:
         raise BadArgument(f"metric={metric!r}: boards of forecasts rank by {', '.join(scoring.METRICS)}")
@@ -116,21 +116,22 @@ def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
         name="forecast",
         options=given,
         metric=metric,
-        ask=Ask(horizon=given.horizon, levels=given.levels),
+        ask=Ask(horizon=given.horizon, levels=given.intervals),
         entrants=entrants,
         units=scoring.units(panel),
         folds=[Fold(origin=o.time, role=o.role, horizon=given.horizon) for o in origins.origins],
         data=_facts(understood.as_dict(), notes),
         lines=(*understood.lines(), *notes),
         suspects=suspects(panel, given.horizon),
+        moments=origins.moments,
         drawn=tuple(pictures(panel, origins, given.horizon)),
         arguments=arguments(given, metric, entrants, _digest(panel)),
     )
 
 
-def _folds(panel: Panel, horizon: int) -> tuple[Panel, folds.Folds, tuple[str, ...]]:
+def _folds(panel: Panel, horizon: int, source: str) -> tuple[Panel, folds.Folds, tuple[str, ...]]:
     """The origins; a channel of a single series that begins after the first of them is left out, and named."""
-    found = folds.make(panel, horizon)
+    found = folds.make(panel, horizon, source=source)
     first = found.origins[0]
     if len(panel.series) != 1:
         return panel, found, ()
@@ -145,7 +146,7 @@ def _folds(panel: Panel, horizon: int) -> tuple[Panel, folds.Folds, tuple[str, .
         panel, series=(dataclasses.replace(one, values=one.values[:, kept]),), channels=channels
     )
     notes = tuple(f"column {name!r} has no value before {first.time}: left out" for name in late)
-    return panel, folds.make(panel, horizon), notes
+    return panel, folds.make(panel, horizon, source=source), notes
 
 
 def _facts(understood: dict[str, Any], notes: tuple[str, ...]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from sequary.compare.board import Fold
 from sequary.compare.footprint import ROWS, Footprint, of
 from sequary.compare.image_blocks import LEAST, Measure, judged, lay, other
 from sequary.compare.makers import Codes, GaussianEntrant, Maker, MakerEntrant
-from sequary.compare.options import BadArgument, Options
+from sequary.compare.options import BadArgument, Options, without_levels
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.task import Task
 from sequary.compare.words import Words
@@ -130,6 +130,7 @@ def latency(learned: Maker, codes: Codes) -> float:
 
 def prepare(path: str | Path, given: Options, columns: Columns) -> Prepared:
     """Longer than 40 lines because each thing that is prepared stands on one."""
+    without_levels(given, "generators")
     if columns != Columns() or given.season is not None or given.horizon is not None:
         raise BadArgument(f"{path} is images: they have no columns, no season and no horizon; leave them out")
     if given.metric not in (None, "frechet"):

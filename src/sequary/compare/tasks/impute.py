@@ -42,7 +42,8 @@ from sequary.tasks.impute import train as imputing
 from sequary.tasks.impute.fitted import Filled
 from sequary.tasks.training import altered
 
-WORDS = Words(one="series", many="fillings", point="part", head="begins", hidden="every hidden value")
+SCALE = "Errors are in standard deviations of what is known of each channel."
+WORDS = Words(one="series", many="fillings", point="part", head="begins", hidden="every hidden value", scale=SCALE)
 
 METRICS = ("mae", "rmse")
 DRAWN = 8
@@ -169,7 +170,7 @@ def prepare(data: Any, given: Options, columns: Columns) -> Prepared:
         name="impute",
         options=given,
         metric=metric,
-        ask=Ask(horizon=hiding.block, levels=given.levels),
+        ask=Ask(horizon=hiding.block, levels=given.intervals),
         entrants=entrants,
         units=scoring.units(panel),
         folds=[

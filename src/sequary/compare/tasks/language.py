@@ -25,7 +25,7 @@ from sequary.compare.backtest import Outcome
 from sequary.compare.board import Fold
 from sequary.compare.folds import MOST, TRAIN_SHARE, role
 from sequary.compare.footprint import Footprint, of_speaker
-from sequary.compare.options import BadArgument, Options
+from sequary.compare.options import BadArgument, Options, without_levels
 from sequary.compare.prepare import Prepared, arguments
 from sequary.compare.speakers import NGramEntrant, Speaker, SpeakerEntrant
 from sequary.compare.task import Task
@@ -77,7 +77,7 @@ class TextTask(Task):
                 symbols = np.random.default_rng(len(found)).permutation(256).astype(np.uint8)
                 other = np.concatenate([self.text[:origin], symbols[self.text[origin:]]])
                 replayed: Speaker = entrant.learn(other, first, ask)
-                learned = _move(true, self.text, replayed, other, origin - PROBED, origin)
+                learned = _move(true, self.text, replayed, other, max(0, origin - PROBED), origin)
                 middle, end = origin + PROBED // 2, min(origin + PROBED, origin + self.block)
                 half = np.concatenate([self.text[:middle], other[middle:]])
                 found.append(max(learned, _move(true, self.text, true, half, origin, end, PROBED // 2)))
@@ -106,6 +106,7 @@ def lay(text: Bytes, horizon: int | None) -> tuple[int, tuple[int, ...], tuple[F
 
 
 def prepare(path: str | Path, given: Options, columns: Columns) -> Prepared:
+    without_levels(given, "language models")
     if columns != Columns() or given.season is not None:
         raise BadArgument(f"{path} is a text: it has no columns and no season; leave them out, or say --task forecast")
     text = texts.read_text(path)

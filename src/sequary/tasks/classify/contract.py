@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
-from sequary.data.panel import Frequency
 from sequary.tasks import contract
 from sequary.tasks.classify.fitted import RANGE, Fitted
 from sequary.tasks.classify.labelled import Form
@@ -48,7 +47,7 @@ class Contract(contract.Contract):
             time=form.time,
             id=form.id,
             channels=form.channels,
-            frequency=Grid(every=form.frequency.every, season=form.frequency.season),
+            frequency=Grid.of(form.frequency),
             rate=form.rate,
             classes=fitted.classes,
             scale=Affine(shift=tuple(shift), size=tuple(size)),
@@ -63,7 +62,7 @@ class Contract(contract.Contract):
             channels=self.channels,
             time=self.time,
             id=self.id,
-            frequency=Frequency(self.frequency.every, self.frequency.season),
+            frequency=self.frequency.frequency(),
             rate=self.rate,
         )
         scale = (np.array(self.scale.shift), np.array(self.scale.size))

@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 RATE = 1.0
 """Alarms per 1000 steps that normal data may cause."""
 MOST = 1000
-"""Peaks that a threshold remembers."""
+"""Peaks that a threshold remembers, unless `RATE` asks for more."""
 
 
 def distance(season: int) -> int:
@@ -48,28 +48,41 @@ class Threshold:
     """What the scores of held-out normal data say about false alarms."""
 
     heights: Floats
-    """Of the peaks, descending, `MOST` at most."""
+    """Of the peaks, descending: the highest `MOST`, or as many as `RATE` asks for."""
     steps: int
     """Scored steps that they come from."""
     apart: int
 
     @classmethod
     def fit(cls, scores: list[Floats], apart: int) -> Threshold:
-        """From the scores of each series' held-out part."""
+        """From the scores of each series' held-out part.
+
+        Raises:
+            ValueError: no step has a score.
+        """
+        steps = int(sum(np.isfinite(s).sum() for s in scores))
+        if not steps:
+            raise ValueError(
+                f"none of {sum(map(len, scores))} steps has a score to set a threshold by: the detector looks back further"
+                " than the series go; give longer series, or another detector"
+            )
         heights = np.concatenate([s[peaks(s, apart)] for s in scores])
-        return cls(-np.sort(-heights)[:MOST], int(sum(np.isfinite(s).sum() for s in scores)), apart)
+        return cls(-np.sort(-heights)[: max(MOST, int(RATE * steps / 1000) + 1)], steps, apart)
 
     def at(self, rate: float = RATE) -> float:
         """The least threshold with at most `rate` alarms per 1000 of these steps; an alarm is above it.
 
-        Where that is less than one alarm, it is the highest score.
+        Where that is less than one alarm, it is the highest score. Where peaks are so far apart that not even all of them
+        are more than `RATE`, it is just below the lowest.
 
         Raises:
-            ValueError: more alarms are asked for than there are peaks.
+            ValueError: more alarms than `RATE` are asked for, and more than there are peaks.
         """
         allowed = int(rate * self.steps / 1000) if rate >= 0 else -1
+        if allowed >= len(self.heights) and rate <= RATE:
+            return float(np.nextafter(self.heights[-1], -np.inf))
         if not 0 <= allowed < len(self.heights):
-            most = 1000 * (len(self.heights) - 1) / self.steps
+            most = max(RATE, 1000 * (len(self.heights) - 1) / self.steps)
             raise ValueError(
                 f"alarms={rate:g} per 1000 steps: the {self.steps} held-out steps tell of 0 to {most:.3g}; give one of these"
             )

@@ -37,7 +37,8 @@ class Judged:
 def judge(score_T: Floats, label_T: Bools, threshold: float, apart: int) -> Judged:
     above_T = score_T > threshold
     spans = intervals(label_T, 2)
-    near_T = np.convolve(label_T, np.ones(2 * apart - 1), "same") > 0.5 if label_T.any() else label_T
+    around = slice(apart - 1, apart - 1 + len(label_T))  # mode "same" is as long as the kernel where that is longer
+    near_T = np.convolve(label_T, np.ones(2 * apart - 1))[around] > 0.5 if label_T.any() else label_T
     return Judged(
         events=len(spans),
         found=sum(bool(above_T[first : last + 1].any()) for first, last in spans),

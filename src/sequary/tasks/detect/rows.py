@@ -9,20 +9,13 @@ import narwhals as nw
 import numpy as np
 import polars as pl
 
-from sequary.data.errors import DataError
 from sequary.data.panel import Floats, Panel
 from sequary.tasks.detect.alarms import intervals
 from sequary.tasks.impute.cells import Places
 
 ADDED = ("score", "anomaly")
-
-
-def check_free(names: Sequence[str], source: str) -> None:
-    """Refuses a table that has a column of the name of one that is added."""
-    for name in ADDED:
-        if name in names:
-            what = "the table has a column of this name, which detect would write over"
-            raise DataError(what, file=source, column=name, mend="rename it, or leave it out")
+EVENT = ("start", "end", "steps", "score")
+"""Of a table of events, beside the id."""
 
 
 def marked(df: Any, height: int, places: Places, scores: Sequence[Floats], threshold: float) -> Any:
@@ -34,7 +27,7 @@ def marked(df: Any, height: int, places: Places, scores: Sequence[Floats], thres
 
 def events(panel: Panel, scores: Sequence[Floats], threshold: float, apart: int, *, named: bool) -> pl.DataFrame:
     """A row for each event: id (if `named`), start, end (its last step), steps, and the score of its peak."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("start", "end", "steps", "score")}
+    columns: dict[str, list[Any]] = {name: [] for name in EVENT}
     ids: list[str] = []
     for series, score in zip(panel.series, scores, strict=True):
         for first, last in intervals(score > threshold, apart):

@@ -14,14 +14,15 @@ from sequary.data import frames
 from sequary.data.panel import Floats, Panel
 from sequary.data.tables import check_lengths, understand
 from sequary.data.texts import is_table
+from sequary.data.zones import restore
 from sequary.tasks import task
 from sequary.tasks.detect.alarms import RATE
 from sequary.tasks.detect.contract import Contract
 from sequary.tasks.detect.fitted import Fitted
-from sequary.tasks.detect.rows import check_free, events, marked
+from sequary.tasks.detect.rows import ADDED, EVENT, events, marked
 from sequary.tasks.detect.train import refuses, train
 from sequary.tasks.forecast.task import selected
-from sequary.tasks.impute.cells import Places
+from sequary.tasks.impute.cells import Places, check_free
 from sequary.tasks.task import Asked, Tell
 
 __all__ = ["CONTRACT", "DATA", "SAVED", "fit", "reads", "refuses", "reopen"]
@@ -66,13 +67,14 @@ class Saved(task.Saved):
         threshold = self.fitted.threshold.at(alarms)
         source = str(df) if isinstance(df, str | Path) else "dataframe"
         frame = frames.read(df)
-        check_free(frame.columns, source)
+        check_free(frame.columns, ADDED, source, "detect")
+        check_free([self.contract.id or ""], EVENT, source, "a table of events")
         panel, places = self._panel(frame, source)
         scores = self.fitted.scores(panel)
         given = frame if isinstance(df, str | Path) else df
         return Found(
             table=marked(given, len(frame), places, scores, threshold),
-            events=self._events(panel, scores, threshold),
+            events=self._events(panel, scores, threshold, frame[panel.time_name]),
             threshold=threshold,
         )
 
@@ -82,9 +84,11 @@ class Saved(task.Saved):
         panel, _ = understand(own, source=source, columns=columns, frequency=frequency)
         return panel, Places.of(own, columns, frequency, source)
 
-    def _events(self, panel: Panel, scores: list[Floats], threshold: float) -> pl.DataFrame:
+    def _events(self, panel: Panel, scores: list[Floats], threshold: float, times: pl.Series) -> pl.DataFrame:
+        """In the zone of the table's times."""
         named, apart = self.contract.id is not None, self.fitted.threshold.apart
-        return events(panel, scores, threshold, apart, named=named)
+        found = events(panel, scores, threshold, apart, named=named)
+        return found.with_columns(restore(moments, times) for moments in found.select(pl.col(pl.Datetime)))
 
 
 SAVED = Saved

@@ -56,6 +56,8 @@ class Contract(Laid):
     ranges: dict[str, tuple[FiniteFloat, FiniteFloat, FiniteFloat]]
     """Column -> least, greatest, share of missing ones."""
     conformal: Sizes
+    difficulty: dict[str, Numbers] = {}
+    """Series -> unit of the conformal sizes for each channel. Models of before have none, and need none where `native`."""
     native: bool
 
     @model_validator(mode="after")
@@ -68,6 +70,13 @@ class Contract(Laid):
                 raise ValueError(f"the scales of {kind} are not those of {width} columns")
         if {len(self.conformal.sizes), len(self.conformal.origins)} != {self.horizon}:
             raise ValueError(f"{len(self.conformal.sizes)} conformal steps for horizon={self.horizon}")
+        if not self.native and self.difficulty.keys() != self.scales.values.keys():
+            raise ValueError(
+                "there is no difficulty of each series: an earlier sequary wrote it, whose intervals depended on how much"
+                " of a table was given"
+            )
+        if any(len(d) != len(self.channels) or min(d) <= 0 for d in self.difficulty.values()):
+            raise ValueError(f"the difficulties are not those of {len(self.channels)} channels, all above 0")
         return self
 
     @classmethod
@@ -91,6 +100,7 @@ class Contract(Laid):
             ),
             ranges=dict(fitted.ranges),
             conformal=Sizes(sizes=tuple(tuple(s) for s in fitted.conformal.sizes), origins=fitted.conformal.origins),
+            difficulty={id: tuple(one) for id, one in fitted.difficulty.items()},
             native=fitted.native,
             record=Kept.of(fitted.record),
         )

@@ -19,7 +19,7 @@ from sequary.data.windows import Bank, Windows
 from sequary.tasks.fitted import Fit
 from sequary.tasks.forecast.conformal import Conformal
 from sequary.tasks.forecast.floors import known_values
-from sequary.tasks.forecast.metrics import mase_scale
+from sequary.tasks.forecast.metrics import lag_mae
 from sequary.train.evaluation import moved
 from sequary.train.learning import evaluating
 
@@ -34,6 +34,8 @@ class Fitted(Fit):
     scaler: Scaler
     conformal: Conformal
     """From the last part of the training data, for models without quantiles of their own."""
+    difficulty: Mapping[str, Floats]
+    """Series of the training -> [C], the unit of `conformal` over the scaler's size."""
     native: bool
     """The model has quantiles of its own."""
     horizon: int
@@ -61,8 +63,9 @@ class Fitted(Fit):
         source = Windows(bank, context=self.context, horizon=self.horizon, series=order, origins=bank.lengths)
         times = {last: panel.frequency.extend(last, self.horizon) for last in {s.times[-1] for s in panel.series}}
         each = predicted(self.model, source, levels if self.native else (), torch.device(self.device))
+        usual_C = np.empty(0) if self.native else np.median(list(self.difficulty.values()), axis=0)
         return [
-            self._forecast(panel, series, pair, times[series.times[-1]], mean_HC, quantiles_HCQ, levels)
+            self._forecast(series, pair, usual_C, times[series.times[-1]], mean_HC, quantiles_HCQ, levels)
             for series, pair, (mean_HC, quantiles_HCQ) in zip(panel.series, scales, each, strict=True)
         ]
 
@@ -74,9 +77,9 @@ class Fitted(Fit):
 
     def _forecast(
         self,
-        panel: Panel,
         series: Series,
         pair: Pair,
+        usual_C: Floats,
         times_H: NDArray[np.generic],
         mean_HC: Floats,
         quantiles_HCQ: Floats,
@@ -88,9 +91,18 @@ class Fitted(Fit):
             bounds = np.moveaxis(shift[:, None] + size[:, None] * quantiles_HCQ, 2, 0)
             quantiles = dict(zip(levels, bounds, strict=True))
         else:
-            width_C = np.where(size > 0, mase_scale(series.values, panel.frequency.season), 0.0)
-            quantiles = self.conformal.quantiles(mean, width_C, levels)
+            quantiles = self.conformal.quantiles(mean, self._unit(series, size, usual_C), levels)
         return Forecast(id=series.id, times=times_H, mean=mean, quantiles=quantiles)
+
+    def _unit(self, series: Series, size_C: Floats, usual_C: Floats) -> Floats:
+        """[C] of a series of training as it was there, however much of it is given; of another its own MASE scale.
+
+        What is given of another may hold no season: then its size stands in, with the usual difficulty.
+        """
+        if series.id in self.difficulty:
+            return size_C * self.difficulty[series.id]
+        own_C = lag_mae(series.values, self.schema.frequency.season)
+        return np.where(own_C > 1e-12 * size_C, own_C, size_C * usual_C)
 
 
 def predicted(

@@ -138,9 +138,8 @@ def _sample(panel: Panel, horizon: int, most: int, rng: np.random.Generator) -> 
     first_S = np.array([min(lags.window(season), len(s) // 2) for s in panel.series])
     count_S = np.array([max(0, len(s) - 1 - n) for s, n in zip(panel.series, first_S, strict=True)])
     end_S = np.cumsum(count_S * horizon * width)
-    pick_N = np.arange(end_S[-1])
-    if end_S[-1] > most:
-        pick_N = np.sort(rng.choice(end_S[-1], most, replace=False, shuffle=False))
+    total = int(end_S[-1])  # too many to list: hundreds of channels make billions
+    pick_N = np.sort(rng.choice(total, most, replace=False, shuffle=False)) if total > most else np.arange(total)
     found: list[tuple[Ints, Ints, Ints]] = []
     bounds = np.searchsorted(pick_N, np.concatenate([[0], end_S]))
     for i, (start, stop) in enumerate(itertools.pairwise(bounds)):

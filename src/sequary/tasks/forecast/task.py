@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from sequary.core.contracts import Forecasts, Model
@@ -111,6 +112,7 @@ def reopen(recipe: Recipe, model: Model, contract: Contract) -> Fitted:
         model=model,
         scaler=contract.scales.scaler(),
         conformal=contract.intervals(),
+        difficulty={id: np.array(one) for id, one in contract.difficulty.items()},
         native=contract.native,
         context=contract.context,
         horizon=contract.horizon,

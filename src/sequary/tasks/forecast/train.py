@@ -17,7 +17,7 @@ from sequary.core.values import Batch
 from sequary.data.panel import Panel
 from sequary.data.scaling import Scaler
 from sequary.data.windows import Bank
-from sequary.tasks.forecast.calibration import calibrated, has_quantiles
+from sequary.tasks.forecast.calibration import calibrated, difficulties, has_quantiles
 from sequary.tasks.forecast.fitted import Fitted
 from sequary.tasks.forecast.holdout import held_out, split
 from sequary.tasks.training import Training, filled, learn, needs
@@ -111,6 +111,7 @@ def train(
     ends, judged = held_out(panel, horizon)
     known = panel.cut(ends.tolist())
     scaler = Scaler.fit(known)
+    difficulty = difficulties(known, scaler)
     bank = Bank.of(panel, scaler, before=look, after=horizon)
     source, validation = split(bank, ends, judged, look, horizon)
     trained, record = learn(bound, source, validation, asked)
@@ -119,7 +120,8 @@ def train(
         recipe=bound,
         model=trained.model,
         scaler=scaler,
-        conformal=calibrated(trained.model, known, scaler, validation, horizon, where),
+        conformal=calibrated(trained.model, panel, scaler, difficulty, validation, horizon, where),
+        difficulty=difficulty,
         native=has_quantiles(trained.model, source, probabilities(levels), where),
         context=look,
         horizon=horizon,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from sequary.data import cells
-from sequary.data.errors import Source
+from sequary.data.errors import DataError, Source
 from sequary.data.grid import Ints, lay
 from sequary.data.panel import Floats, Frequency, Panel
 from sequary.data.roles import Columns, assign
@@ -34,8 +34,10 @@ class Places:
     def of(cls, frame: pl.DataFrame, columns: Columns, frequency: Frequency | None, source: str) -> Places:
         origin = Source(source)
         kept, index = not_blank(frame, origin)
-        rows = usable(kept, index, assign(kept, columns, origin), origin)
-        grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index)
+        roles = assign(kept, columns, origin)
+        rows = usable(kept, index, roles, origin)
+        width = len(roles.target + roles.past + roles.future)
+        grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index, width=width)
         return cls(rows.index.to_numpy(), rows.code, grid.place)
 
     def taken(self, height: int, arrays_TC: Sequence[Floats]) -> Floats:
@@ -44,6 +46,19 @@ class Places:
         starts = np.cumsum([0, *(len(a) for a in arrays_TC[:-1])])
         found[self.row] = np.concatenate(arrays_TC)[starts[self.series] + self.step]
         return found
+
+
+def check_free(names: Sequence[str], added: Iterable[str], source: str, verb: str) -> None:
+    """Refuses a table that has a column of the name of one that is added."""
+    for name in added:
+        if name in names:
+            what = f"the table has a column of this name, which {verb} would write over"
+            raise DataError(what, file=source, column=name, mend="rename it, or leave it out")
+
+
+def ends(channel: str, share: float) -> tuple[str, str]:
+    """The columns of an interval."""
+    return f"{channel}-lo-{100 * share:g}", f"{channel}-hi-{100 * share:g}"
 
 
 def filled(
@@ -62,9 +77,9 @@ def filled(
     for share in shares:
         half_RC = places.taken(len(frame), [f.half[share] for f in said])
         for c, name in enumerate(panel.channels):
-            for side, sign in (("lo", -1), ("hi", 1)):
-                ends = np.where(missing_RC[:, c], values_RC[:, c] + sign * half_RC[:, c], np.nan)
-                columns[f"{name}-{side}-{100 * share:g}"] = pl.Series(ends, nan_to_null=True)
+            for end, sign in zip(ends(name, share), (-1, 1), strict=True):
+                end_R = np.where(missing_RC[:, c], values_RC[:, c] + sign * half_RC[:, c], np.nan)
+                columns[end] = pl.Series(end_R, nan_to_null=True)
     return _with(df, frame, columns)
 
 

@@ -89,7 +89,8 @@ def estimates(model: Model, panel: Panel, scaler: Scaler, context: int, where: t
     step_T = torch.arange(context)
     near_T = torch.minimum(step_T + 1, context - step_T).double()
     with evaluating(model), torch.inference_mode():
-        for rows in torch.arange(len(windows)).split(AT_ONCE):
+        # No window splits into one empty piece, which a model need not take.
+        for rows in torch.arange(len(windows)).split(AT_ONCE) if len(windows) else ():
             batch = moved(windows.batch(rows), where)
             said_BTC: Tensor = model.head.mean(model(batch).hidden).double().cpu()
             at = (windows.first[rows][:, None] + step_T).flatten()

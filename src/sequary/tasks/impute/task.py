@@ -17,7 +17,7 @@ from sequary.data.tables import check_lengths, understand
 from sequary.data.texts import is_table
 from sequary.tasks import task
 from sequary.tasks.forecast.task import selected
-from sequary.tasks.impute.cells import Places, filled
+from sequary.tasks.impute.cells import Places, check_free, ends, filled
 from sequary.tasks.impute.contract import Contract
 from sequary.tasks.impute.fitted import Fitted, NothingKnown
 from sequary.tasks.impute.train import refuses, train
@@ -53,7 +53,8 @@ class Saved(task.Saved):
             RowsWarning: steps without a row, and how many.
 
         Raises:
-            DataError: a column is missing, the table cannot be read in one way only, or a channel has no value at all.
+            DataError: a column is missing, or called as one that is added, the table cannot be read in one way only, or a
+                channel has no value at all.
             ValueError: a level that is no share, or intervals of a model without them.
         """
         bad = [c for c in levels if not 0 < c < 1]
@@ -63,6 +64,8 @@ class Saved(task.Saved):
         frame = frames.read(df)
         columns, frequency = self.contract.columns(), self.fitted.schema.frequency
         own = selected(frame, columns.names(), source)
+        added = [end for name in self.contract.channels for share in levels for end in ends(name, share)]
+        check_free(frame.columns, added, source, "impute")
         panel, understood = understand(own, source=source, columns=columns, frequency=frequency)
         if understood.gaps:
             what = f"{understood.gaps:,} steps of {frequency.every} between rows have no row and get none"
