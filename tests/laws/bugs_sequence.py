@@ -105,6 +105,28 @@ class WideInside(Dense):
         return y.float().cumsum(1).diff(dim=1, prepend=y.float()[:, :0]) if y.dtype == torch.bfloat16 else y
 
 
+class BufferOfTheInput(Dense):
+    """Writes what a product gives into a buffer of the input's type, which under autocast is another."""
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        return torch.zeros_like(x_BTD).index_put((torch.arange(x_BTD.shape[0], device=x_BTD.device),), self.w(x_BTD))
+
+
+class DifferenceOfProducts(Dense):
+    """Takes one product from another that is hundreds of times as large as what is left."""
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        return self.w(x_BTD + 1e3) - 1e3 * self.w.weight.sum(1)
+
+
+class LearnsInFullAlone(Dense):
+    """Reads a weight as data once products come in bfloat16."""
+
+    def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
+        y = x_BTD @ self.w.weight.mT
+        return y + (self.w.bias.detach() if y.dtype == torch.bfloat16 else self.w.bias)
+
+
 class MadeOnCpu(Dense):
     """Positions made without a device."""
 
@@ -371,6 +393,9 @@ BUGS: tuple[tuple[str, Any, str], ...] = (
     ("state", Unsaved, "after loading the state"),
     ("dtype", HardDtype, "torch.float64 in, torch.float32 out"),
     ("half", WideInside, "bfloat16 in"),
+    ("autocast", BufferOfTheInput, "source and destination dtypes match"),
+    ("autocast", DifferenceOfProducts, "autocast against float32"),
+    ("autocast", LearnsInFullAlone, "no gradient reaches w.bias"),
     ("device", MadeOnCpu, ""),
     ("constructor", SilencesWarnings, "warning filters"),
     ("constructor", PatchesTorch, "attributes of torch"),

@@ -48,3 +48,20 @@ def test_what_is_not_selected_comes_out_as_zero() -> None:
     with torch.no_grad():
         mixer.gate.bias.fill_(-1e3)
     assert float(mixer(x).abs().max()) == 0
+
+
+def test_autocast_selects_the_same_tokens() -> None:
+    """A logit rounded to bfloat16 is often on the other side of a threshold near by."""
+    torch.manual_seed(0)
+    mixer, x = SelectedAttention(16, heads=2), torch.randn(4, 64, 16)
+    with torch.no_grad():
+        mixer.gate.weight.mul_(1e-3)
+        mixer.gate.bias.fill_(1.0)
+        mixer.gate.bias.sub_(mixer.gate(x).median())
+        tape = Tape("selection")
+        full = mixer(x, Ctx(tape=tape))
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = mixer(x, Ctx(tape=tape))
+    plain, under = tape.entries["selection"]
+    assert torch.equal(plain > 0, under > 0)
+    assert torch.equal(full == 0, rounded == 0)

@@ -10,6 +10,7 @@ from sequary.core.contracts import Recurrent
 from sequary.core.ctx import Ctx
 from sequary.core.part import Part, part
 from sequary.core.place import Place
+from sequary.mixers.attention.free import CausalFreeAttention
 from sequary.mixers.conv.short import ShortConv
 from sequary.mixers.linear.gla import GatedLinearAttention
 from sequary.mixers.spectral.causal_fourier import CausalFourier
@@ -85,6 +86,7 @@ def test_a_segment_starts_at_its_first_real_token() -> None:
     assert begins.tolist() == [[True, False, False, True, False, False]]
     assert last.tolist() == [6]
     assert starts(None, mask, last) == (None, last)
+    assert last.untyped_storage().nbytes() == last.nbytes
 
 
 @pytest.mark.parametrize("mixer", MIXERS, ids=str)
@@ -118,3 +120,19 @@ def test_passes_round_as_the_plain_form_does(biased: bool) -> None:
         with form(name):
             found.append(causal_conv(x, weight, past, bias_D=bias)[0])
     assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("mixer", [*MIXERS, part(CausalFreeAttention)], ids=str)
+def test_a_state_does_not_hold_what_it_was_read_from(mixer: Part[Recurrent]) -> None:
+    """After many tokens at once: a view would hold them all."""
+    torch.manual_seed(0)
+    module = mixer.build(Place(8)).double()
+    _, state = module.step(normal(2, 64, 8), module.init_state(2))
+    held = dict[int, int]()
+
+    def look(t: Tensor) -> Tensor:
+        held[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+        return t
+
+    state.map(look)
+    assert sum(held.values()) <= state.bytes()

@@ -221,3 +221,27 @@ def test_many_heads_of_one_key_are_summed_channel_by_channel(length: int, gate: 
         assert closeness(fast, slow) < 1e-12
     args = (k * v).requires_grad_(), g[..., 0].exp().requires_grad_(), S[:, :, 0].requires_grad_()
     torch.library.opcheck(decaying, args)
+
+
+@pytest.mark.parametrize(("heads", "width", "gates"), [(3, 5, 0), (3, 5, 1), (3, 5, 5), (HEADS, 1, 1)])
+def test_no_rows_are_no_error_and_a_state_is_no_view(heads: int, width: int, gates: int) -> None:
+    """Of each chunked form."""
+    for rows in (0, 2):
+        q, k = (torch.randn(rows, 70, heads, width, requires_grad=True) for _ in range(2))
+        v, S = (torch.randn(rows, *shape, requires_grad=True) for shape in ((70, heads, 4), (heads, width, 4)))
+        g = -torch.rand(rows, 70, heads, gates) if gates else None
+        o, last = linear_attend(q, k, v, g, S)
+        (o.sum() + last.sum()).backward()
+        assert o.shape == v.shape
+        assert last.untyped_storage().nbytes() == last.nbytes
+        assert all(x.grad is not None and x.grad.shape == x.shape for x in (q, k, v, S))
+
+
+def test_autocast_leaves_the_forms_in_float32() -> None:
+    """Products inside an operator stay as they are, forwards and backwards."""
+    for gates in WIDTHS:
+        args = to(inputs(70, gates=gates), torch.float32)
+        plain = results(args, "chunked")
+        with torch.autocast("cpu", torch.bfloat16):
+            found = results(args, "chunked")
+        assert all(torch.equal(a, b) for a, b in zip(found, plain, strict=True))

@@ -44,3 +44,13 @@ def test_gradients_agree() -> None:
 
 def test_half_precision_keeps_its_type() -> None:
     assert long_conv(normal(1, 5, 2).bfloat16(), normal(5, 2).bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["fft", "reference"])
+def test_no_rows_are_no_error(name: str) -> None:
+    x, kernel = normal(0, 5, 1).requires_grad_(), normal(5, 2).requires_grad_()
+    with form(name):
+        y = long_conv(x, kernel)
+    y.sum().backward()
+    assert y.shape == (0, 5, 2)
+    assert float(kernel.grad.abs().max()) == 0  # type: ignore[union-attr]

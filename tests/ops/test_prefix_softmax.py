@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -49,3 +50,24 @@ def test_the_state_carries_its_gradient() -> None:
     cut = torch.autograd.grad(torch.cat((first, last), 1).square().sum(), (a, v))
     whole = torch.autograd.grad(prefix_softmax(a, v, begin)[0].square().sum(), (a, v))
     torch.testing.assert_close(cut, whole)
+
+
+def test_a_long_mean_moves_on_in_half_precision() -> None:
+    """Read token by token: one of 1,000 values moves a mean of them by less than bfloat16 can tell."""
+    a, v = (
+        drawn(1, 1000, 2).bfloat16(),
+        (drawn(1, 1000, 2, 3, seed=1) + torch.linspace(0, 4, 1000)[:, None, None]).bfloat16(),
+    )
+    o, state = v, Prefix.empty(1, 2, 3, v)
+    with torch.no_grad():
+        for t in range(1000):
+            o, _, state = prefix_softmax(a[:, t : t + 1], v[:, t : t + 1], state)
+    assert o.dtype == torch.bfloat16
+    torch.testing.assert_close(o[:, 0].double(), plain(a.double(), v.double())[:, -1], rtol=0.01, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_the_state_holds_no_more_than_it_says(dtype: torch.dtype) -> None:
+    a, v = drawn(1, 64, 2).to(dtype), drawn(1, 64, 2, 3, seed=1).to(dtype)
+    _, _, state = prefix_softmax(a, v, Prefix.empty(1, 2, 3, v))
+    assert state.z.untyped_storage().nbytes() + state.o.untyped_storage().nbytes() == state.bytes()

@@ -102,6 +102,15 @@ def test_the_operator_on_a_grid_has_the_derivatives_of_the_whole_matrix() -> Non
         torch.testing.assert_close(fast, slow)
 
 
+def test_a_tree_kept_from_inference_serves_learning() -> None:
+    grid_plan.cache_clear()
+    values, x = torch.randn(20, requires_grad=True), torch.randn(30, 3, requires_grad=True)
+    with torch.inference_mode():
+        on_grid((5, 6), values, x)
+    on_grid((5, 6), values, x).sum().backward()
+    assert values.grad is not None
+
+
 def test_a_mask_that_does_not_fade_is_linear_attention() -> None:
     torch.manual_seed(0)
     masked, plain = TopologicalAttention(8, heads=2).double(), KernelAttention(8, heads=2).double()

@@ -12,6 +12,7 @@ from sequary.core.catalogue import System
 from sequary.core.part import Part
 from sequary.core.recipe import Recipe
 from sequary.laws import (
+    autocast,
     backbone,
     cost,
     decoder,
@@ -41,6 +42,7 @@ LAWS: tuple[Law, ...] = tuple(
     law
     for file in (
         module,
+        autocast,
         mixer,
         padding,
         numeric,

@@ -93,5 +93,5 @@ def _fake_backward(
     return q_BHTK.new_empty(q_BHTK.shape), k_BHTK.new_empty(k_BHTK.shape), v_BHTV.new_empty(v_BHTV.shape)
 
 
-complete(_products, fake=_fake, save=_save, gradients=_gradients)
-complete(_backward, fake=_fake_backward)
+complete(_products, fake=_fake, save=_save, gradients=_gradients, half=True)
+complete(_backward, fake=_fake_backward, half=True)

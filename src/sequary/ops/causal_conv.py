@@ -23,7 +23,8 @@ BLOCK = 128
 def starts(segments_BT: Tensor | None, mask_BT: Tensor | None, last_B: Tensor) -> tuple[Tensor | None, Tensor]:
     """(True where a real token opens another segment than the real token before it, segment of the last real token [B]).
 
-    `last` is the segment of the last real token of earlier calls. Without segments there are no starts, and `last` stays.
+    `last` is the segment of the last real token of earlier calls. Without segments there are no starts, and `last` stays. What is
+    returned of it is no view, as of all that a state keeps: one would hold the whole call in memory.
     """
     if segments_BT is None:
         return None, last_B
@@ -32,7 +33,7 @@ def starts(segments_BT: Tensor | None, mask_BT: Tensor | None, last_B: Tensor) -
         index_BT = torch.arange(1, mask_BT.shape[1] + 1, device=mask_BT.device)
         latest_BT = torch.where(mask_BT, index_BT, 0).cummax(1).values
         seen_BT = seen_BT.gather(1, F.pad(latest_BT, (1, 0)))
-    return seen_BT[:, 1:] != seen_BT[:, :-1], seen_BT[:, -1]
+    return seen_BT[:, 1:] != seen_BT[:, :-1], seen_BT[:, -1].clone()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,10 +63,10 @@ class Line:
         return Line(_take(tokens, order), length, runs, back, (order[:, before:] - before).clamp(min=0))
 
     def past(self) -> Tensor:
-        """The K - 1 tokens that the next call needs; zeros where they belong to an earlier segment."""
+        """The K - 1 tokens that the next call needs, in memory of their own; zeros where they belong to an earlier segment."""
         past = self.tokens[:, self.length :]
         if self.runs is None:
-            return past
+            return past.clone()
         return past * (self.runs[:, self.length :] == self.runs[:, -1:])[..., None]
 
     def oldest(self) -> Tensor:

@@ -19,8 +19,8 @@ def cut(x_BTHK: Tensor, size: int) -> Tensor:
     rows, length, heads, width = x_BTHK.shape
     # Padding by nothing would copy, and so would merging dimensions before they lie in their final order: one copy is enough.
     x = F.pad(x_BTHK, (0, 0, 0, 0, 0, -length % size)) if length % size else x_BTHK
-    x = x.view(rows, -1, size, heads, width).permute(1, 0, 3, 2, 4).contiguous()
-    return x.view(-1, rows * heads, size, width)
+    x = x.view(rows, x.shape[1] // size, size, heads, width).permute(1, 0, 3, 2, 4).contiguous()
+    return x.view(len(x), rows * heads, size, width)
 
 
 def join(x: Tensor, like_BTHK: Tensor) -> Tensor:

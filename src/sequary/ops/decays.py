@@ -147,7 +147,7 @@ class KeyDecay:
 
 def _halves(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Views of the left and right halves of the blocks of 2·size tokens."""
-    left, right = x.view(*x.shape[:-2], -1, 2, size, x.shape[-1]).unbind(-3)
+    left, right = x.view(*x.shape[:-2], x.shape[-2] // (2 * size), 2, size, x.shape[-1]).unbind(-3)
     return left, right
 
 

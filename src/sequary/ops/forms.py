@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
+
+FORMS = frozenset(
+    {
+        "blocks",
+        "chunked",
+        "closed",
+        "factored",
+        "fft",
+        "flex",
+        "fourier",
+        "fused",
+        "gather",
+        "grouped",
+        "groups",
+        "implicit",
+        "kernels",
+        "packed",
+        "passes",
+        "products",
+        "reference",
+        "scan",
+        "scatter",
+        "sdpa",
+        "slices",
+        "sorted",
+        "split",
+        "tiled",
+        "units",
+    }
+)
+"""The names of all forms that some op has."""
 
 # A plain global and no context variable, since torch.compile reads the one (and guards on it) and cannot trace the other.
 _forced: str | None = None
@@ -17,7 +49,13 @@ def form(name: str) -> Generator[None]:
 
     "reference" is the plain loop or product, which every op has and which alone must have second derivatives (energy-based
     transformers and test-time training ask for it).
+
+    Raises:
+        ValueError: no op has a form of this name.
     """
+    if name and name not in FORMS:
+        near = difflib.get_close_matches(name, FORMS) or sorted(FORMS)
+        raise ValueError(f"no op has a form {name!r}; use {', '.join(near)} (sequary.ops.forms.FORMS names all)")
     global _forced
     before, _forced = _forced, name
     try:

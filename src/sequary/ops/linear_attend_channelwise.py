@@ -22,7 +22,7 @@ HEADS = 16
 def channelwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     """q, k, g [B, T, H, 1], v [B, T, H, V], S [B, H, 1, V] -> (o, last state)."""
     h = decaying(k * v, g[..., 0].exp(), S[:, :, 0])
-    return q * h, h[:, -1, :, None]
+    return q * h, h[:, -1, :, None].clone()  # no view, which would hold all of h
 
 
 @torch.library.custom_op("sequary::decaying_sum", mutates_args=())

@@ -42,12 +42,12 @@ class Rates:
 
 def apart(x: Tensor, heads: int) -> Tensor:
     """[..., r·V] -> [..., r, V], a view."""
-    return x.view(*x.shape[:-1], heads, -1)
+    return x.view(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
 def of_group(x: Tensor, heads: int) -> Tensor:
     """[N, B·G·r, C, V] -> [N, B·G, r, C, V], a view."""
-    return x.view(len(x), -1, heads, *x.shape[2:])
+    return x.view(len(x), x.shape[1] // heads, heads, *x.shape[2:])
 
 
 def by_head(x: Tensor, heads: int) -> Tensor:
@@ -72,7 +72,7 @@ def headwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Ten
     q, k, v, g = (cut(x, size) for x in (q, k, v, g))
     out, begins = torch.empty_like(v), S.new_empty(len(v) + 1, k.shape[1], q.shape[-1], heads * v.shape[-1])
     begins[0] = inward(S, shared)
-    for now in groups(len(v), HELD // v.shape[1]):
+    for now in groups(len(v), HELD // max(v.shape[1], 1)):
         v_h, out_h, g_h = (of_group(x[now], heads) for x in (v, out, g))
         rate, passed = Rates(g_h[..., 0]), apart(begins[now.start : now.stop + 1], heads)
         states(passed, apart(k[now].mT @ beside(v_h, rate.until), heads), rate.keep)
@@ -84,12 +84,17 @@ def headwise(q: Tensor, k: Tensor, v: Tensor, g: Tensor, S: Tensor) -> tuple[Ten
 
 def inward(S_BHKV: Tensor, shared: int) -> Tensor:
     """[B·G, K, r·V]: states of one group's heads side by side."""
-    return S_BHKV.reshape(S_BHKV.shape[0], shared, -1, *S_BHKV.shape[2:]).transpose(2, 3).flatten(-2).flatten(0, 1)
+    return (
+        S_BHKV.reshape(len(S_BHKV), shared, S_BHKV.shape[1] // shared, *S_BHKV.shape[2:])
+        .transpose(2, 3)
+        .flatten(-2)
+        .flatten(0, 1)
+    )
 
 
 def outward(S: Tensor, like_BHKV: Tensor) -> Tensor:
     """Back to [B, G·r, K, V], in memory of its own."""
-    found = S.view(*S.shape[:2], -1, like_BHKV.shape[-1]).transpose(1, 2)
+    found = apart(S, S.shape[-1] // like_BHKV.shape[-1]).transpose(1, 2)
     return torch.empty_like(like_BHKV).copy_(found.reshape(like_BHKV.shape))
 
 
@@ -110,7 +115,7 @@ def _backward(
     q, k, v, g, do = (cut(x, size) for x in (q, k, v, g, do))
     dq, dk, dv, ends = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), torch.empty_like(g[:, :, 0, 0])
     end = inward(dS, shared)
-    for now in reversed(groups(len(v), HELD // v.shape[1])):
+    for now in reversed(groups(len(v), HELD // max(v.shape[1], 1))):
         do_h, v_h, g_h, dv_h = (of_group(x[now], heads) for x in (do, v, g, dv))
         into = dq[now], dk[now], dv_h
         end, after = _group(do_h, end, q[now], k[now], v_h, Rates(g_h[..., 0]), begins[now], into)

@@ -25,7 +25,7 @@ SHUT = -1e4
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prefix(State):
-    """z [B, H] and o [B, H, V] of what was read."""
+    """z [B, H] and o [B, H, V] of what was read, in float32 at least: to a long mean one more token adds less than bfloat16 can tell."""
 
     z: Tensor
     o: Tensor
@@ -33,7 +33,9 @@ class Prefix(State):
     @staticmethod
     def empty(batch: int, heads: int, width: int, like: Tensor) -> Prefix:
         """The least finite logit: whatever comes after outweighs it entirely."""
-        return Prefix(like.new_full((batch, heads), torch.finfo(like.dtype).min), like.new_zeros(batch, heads, width))
+        wide = torch.promote_types(like.dtype, torch.float32)
+        z = like.new_full((batch, heads), torch.finfo(wide).min, dtype=wide)
+        return Prefix(z, like.new_zeros(batch, heads, width, dtype=wide))
 
 
 def prefix_softmax(
@@ -47,7 +49,10 @@ def prefix_softmax(
     """(o [B, T, H, V], z [B, T, H], the state after the last token). T >= 1. Forms: those of `linear_attend`.
 
     Masked tokens are not read. At a token that `starts` a segment, all before it is forgotten. Where nothing was read, o is finite.
+    Half-precision inputs are computed in float32, in which z and the state stay.
     """
+    wide = torch.promote_types(v_BTHV.dtype, torch.float32)
+    a_BTH, values, state = a_BTH.to(wide), v_BTHV.to(wide), state.to(dtype=wide)
     if mask_BT is not None:
         a_BTH = a_BTH.masked_fill(~mask_BT[..., None], torch.finfo(a_BTH.dtype).min)
     top = _greatest(torch.cat((state.z[:, None], a_BTH), 1).detach(), starts_BT)
@@ -59,10 +64,11 @@ def prefix_softmax(
     weight = (state.z - before[:, 0]).exp()[..., None]  # 1, with the gradient of z
     begin = torch.cat((state.o * weight, weight), -1)
     sums, _ = linear_attend(
-        torch.ones_like(k_BTH1), k_BTH1, F.pad(v_BTHV, (0, 1), value=1.0), g_BTH[..., None], begin[..., None, :]
+        torch.ones_like(k_BTH1), k_BTH1, F.pad(values, (0, 1), value=1.0), g_BTH[..., None], begin[..., None, :]
     )
     o_BTHV, z_BTH = sums[..., :-1] / sums[..., -1:], now + sums[..., -1].log()
-    return o_BTHV, z_BTH, Prefix(z_BTH[:, -1], o_BTHV[:, -1])
+    # The state is no view, which would hold the sums of all tokens.
+    return o_BTHV.to(v_BTHV.dtype), z_BTH, Prefix(z_BTH[:, -1].clone(), o_BTHV[:, -1].clone())
 
 
 def _greatest(a_BSH: Tensor, starts_BT: Tensor | None) -> Tensor:

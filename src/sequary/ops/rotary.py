@@ -19,6 +19,7 @@ def rotate(x_BHTK: Tensor, positions_BT: Tensor, *, base: float = 10_000.0) -> T
 
 def turns(positions_BT: Tensor, width: int, *, base: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """(cos, sin) [B, 1, T, K/2] of the angles: for what several tensors are turned by."""
+    _check(width)
     half = width // 2
     rate = base ** (-torch.arange(half, device=positions_BT.device, dtype=torch.float64) / half)
     angle = positions_BT[:, None, :, None] * rate  # in float64: in bfloat16 a late position's angle is off by a radian
@@ -30,11 +31,20 @@ def counted(
     start: int, length: int, width: int, *, base: float, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """`turns` of the positions start, start + 1, …: kept, since every layer of a decoder asks for the same. Not to be traced."""
-    return turns(torch.arange(start, start + length, device=device)[None], width, base=base, dtype=dtype)
+    with torch.inference_mode(False):  # what is made in it could not be learnt with by a later call
+        return turns(torch.arange(start, start + length, device=device)[None], width, base=base, dtype=dtype)
+
+
+def _check(width: int) -> None:
+    if width % 2:
+        raise ValueError(
+            f"rotary positions turn pairs, and the head width {width} is odd: choose dim and heads so that dim / heads is even"
+        )
 
 
 def turn(x_BHTK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """(a cos − b sin, a sin + b cos) of the halves a, b of `x`. Forms: "reference", "passes" (written in place, the default on a CPU)."""
+    _check(x_BHTK.shape[-1])
     if chosen("passes" if x_BHTK.device.type == "cpu" else "reference") == "reference":
         a, b = x_BHTK.chunk(2, -1)
         return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
@@ -69,4 +79,4 @@ def _fake(x_BHTK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.empty_like(x_BHTK, memory_format=torch.contiguous_format)
 
 
-complete(_turn, fake=_fake, save=_save, gradients=_gradients)
+complete(_turn, fake=_fake, save=_save, gradients=_gradients, half=True)  # its results meet values in attention

@@ -40,7 +40,8 @@ def normalised(
     if real is not None:
         write, g = write.masked_fill(~real, 0), g.masked_fill(~real, 0)
     last = after[:, -1] if lift is None else (after - lift)[:, -1]
-    return write.to(k_BTHK.dtype), g.to(z_BHK.dtype), last.to(z_BHK.dtype)
+    # The last in memory of its own: a state that was a view would hold all of them.
+    return write.to(k_BTHK.dtype), g.to(z_BHK.dtype), last.to(z_BHK.dtype, copy=True)
 
 
 def running(k_BTHK: Tensor) -> Tensor:

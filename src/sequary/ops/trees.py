@@ -83,7 +83,8 @@ def grid_plan(grid: tuple[int, ...]) -> Plan:
     for axis in reversed(range(len(grid))):
         lower, upper = (np.moveaxis(index, axis, 0)[s].flatten().tolist() for s in (slice(None, -1), slice(1, None)))
         edges += [(u, v, 1.0) for u, v in zip(lower, upper, strict=True)]
-    return plan_of(spanning_tree(index.size, edges))
+    with torch.inference_mode(False):  # what is made in it could not be learnt with by a later call
+        return plan_of(spanning_tree(index.size, edges))
 
 
 def all_distances(near: Neighbours) -> np.ndarray:

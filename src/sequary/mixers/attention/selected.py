@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequary.core.contracts import Mixer
@@ -37,9 +36,9 @@ class SelectedAttention(Mixer):
         self.o = nn.Linear(dim, dim, bias=bias)
 
     def forward(self, x_BTD: Tensor, ctx: Ctx = Ctx()) -> Tensor:
-        # In float32 at least: a rounded logit would select other tokens.
+        # In float32 at least, under autocast too, which rounds products of matrices: a rounded logit would select other tokens.
         wide = torch.promote_types(x_BTD.dtype, torch.float32)
-        logits = F.linear(x_BTD.to(wide), self.gate.weight.to(wide), self.gate.bias.to(wide))[..., 0]
+        logits = (x_BTD.to(wide) * self.gate.weight[0].to(wide)).sum(-1) + self.gate.bias.to(wide)
         ctx.tell("selection", lambda: logits)
         score = logits.sigmoid()
         selected = score > self.threshold if ctx.mask is None else (score > self.threshold) & ctx.mask
@@ -66,7 +65,7 @@ class SelectedAttention(Mixer):
             known = ctx.order.flatten()[at]
             sees = sees & (known[:, None, :] <= known[:, :, None])
         y_GLD = self._attended(x_BTD.flatten(0, 1)[at], sees)
-        out = x_BTD.new_zeros(x_BTD.shape[0] * x_BTD.shape[1], x_BTD.shape[2])
+        out = y_GLD.new_zeros(x_BTD.shape[0] * x_BTD.shape[1], x_BTD.shape[2])
         return out.index_put((index_GL[real],), y_GLD[real]).view_as(x_BTD)
 
     def _attended(self, x_BTD: Tensor, sees: Tensor) -> Tensor:
