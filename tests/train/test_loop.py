@@ -85,11 +85,12 @@ class Hungry(Denoise):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark is reset on Linux only")
 def test_memory_is_the_peak_that_was_added() -> None:
-    earlier = torch.ones(100 * 2**18)  # an earlier, higher peak of the process does not hide it
+    earlier = torch.ones(300 * 2**18)  # an earlier, higher peak of the process does not hide it
     del earlier
     gc.collect()
     done = fit(tiny(), dataclasses.replace(train(steps=3), objective=Hungry()), Rows(), seed=0)
-    assert 60 < done.memory_mb < 90
+    # The 64 MB of a step, twice where the heap has a small block behind those of the step before.
+    assert 60 < done.memory_mb < 150
 
 
 def test_unknown_part_and_nothing_to_learn_are_named() -> None:
