@@ -15,6 +15,15 @@ import pytest
 from sequary.cli.main import main
 from tests.compare.tables import monthly, own
 
+WITHOUT_RIVALS = """
+import sys
+from sequary.cli.main import main
+from sequary.compare.tasks import forecast
+forecast.ordinary = list
+sys.exit(main(sys.argv[1:]))
+"""
+"""Which take the longest."""
+
 
 @pytest.fixture(name="table")
 def _table(tmp_path: Path) -> Path:
@@ -85,7 +94,7 @@ def test_no_room_loses_nothing_and_the_same_command_continues(table: Path, tmp_p
     words = ["compare", str(table), "--horizon", "6", "--budget", "8steps", "--systems", "nlinear", "--seeds", "1"]
 
     def run(limit: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "sequary.cli.main", *words, "--out", str(out)]
+        command = [sys.executable, "-c", WITHOUT_RIVALS, *words, "--out", str(out)]
         return subprocess.run(
             command,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)),
@@ -108,7 +117,7 @@ def test_no_room_loses_nothing_and_the_same_command_continues(table: Path, tmp_p
     assert done
     found = run(resource.RLIM_INFINITY)
     assert found.returncode == 0, found.stderr
-    assert f"continues a comparison that was stopped: {len(done)} runs are done" in found.stderr
+    assert re.search(rf"continues a comparison that was stopped: {len(done)} runs? (is|are) done", found.stderr)
     board = json.loads((out / "board.json").read_text())
     assert next(c["status"] for c in board["candidates"] if c["id"] == "nlinear") == "ok"
 
