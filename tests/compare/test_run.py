@@ -216,6 +216,14 @@ def test_a_limit_holds_for_each_setting_and_for_what_is_scored(
     assert {rung.setting["lr"] for rung in made.rungs} == tried
 
 
+def test_a_floor_takes_part_however_slow_it_is(tmp_path: Path) -> None:
+    floor = Sleeper("f", 0.0, kind="floor", trained=False, seeded=False)
+    ready = prepared(tmp_path / "out", [floor], steps=8, seeds=1)
+    given = dataclasses.replace(ready.options, limits=Limits(latency_ms=5.0))
+    (made,) = conduct(dataclasses.replace(ready, options=given, task=Sized(tmp_path / "trace"))).candidates
+    assert (made.status, made.latency_ms) == ("ok", 20.0)
+
+
 def test_what_is_finite_in_one_metric_only_has_failed() -> None:
     whole = {"mase": [[0.5, 0.7]], "crps": [[0.4, math.inf]]}
     assert Outcome(losses=whole).failed() == "1 of 2 answers are not finite, or too large for crps"

@@ -85,11 +85,12 @@ def _compare(a_SO: Floats, b_SO: Floats, family: int, alpha: float, *, moments: 
     pairs, by_series_S, by_origin_O = int(known_SO.sum()), known_SO.sum(axis=1), known_SO.sum(axis=0)
     series, origins = by_series_S > 0, by_origin_O > 0
     many, some = family * least_p(int(series.sum())) <= alpha, int(origins.sum())
-    found: list[tuple[Test, float]] = []
-    if many and not (moments and some < 2):
-        found.append(("Wilcoxon", wilcoxon(difference_SO[series].sum(axis=1) / by_series_S[series])))
     # Alone, p of a t-test has no least value, so the bar is that of one comparison without a distribution: six origins at 5 %.
-    if (moments and some >= 2) if many else least_p(some) <= alpha:
+    enough = some >= 2 if many else least_p(some) <= alpha
+    found: list[tuple[Test, float]] = []
+    if many and (enough or not moments):
+        found.append(("Wilcoxon", wilcoxon(difference_SO[series].sum(axis=1) / by_series_S[series])))
+    if enough and (moments or not many):
         difference_O = difference_SO[:, origins].sum(axis=0) / by_origin_O[origins]
         found.append(("Diebold-Mariano", diebold_mariano(difference_O) if difference_O.mean() < 0 else 1.0))
     test, p = max(found, key=lambda each: each[1], default=("none", None))

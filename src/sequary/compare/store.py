@@ -71,12 +71,11 @@ class Store:
             lock.release()
 
     def open(self) -> str | None:
-        """Make the folder ready; in words what was found there, or None. Work of another comparison is thrown away.
+        """Make the folder, which is held, ready; in words what was found there, or None. Work of another comparison is thrown away.
 
         Raises:
-            OutputError: see `check`.
+            OutputError: it cannot be written.
         """
-        check(self.out)
         old = _read(self.work / "arguments.json")
         if old is not None and old == _plain(self.arguments):
             done = len(list(self.work.glob("*/*.json")))

@@ -37,15 +37,22 @@ def read(source: Any, *, limit: int = LIMIT) -> pl.DataFrame:
     return _columnar(path, suffix, limit)
 
 
-def like(source: Any, frame: pl.DataFrame) -> Any:
+def like(source: Any, frame: pl.DataFrame, known: pl.DataFrame | None = None) -> Any:
     """`frame` as the kind of table that `source` is (polars for a file), columns of the same name cast to its types.
 
-    Of a file's types only the zone of its moments is kept, as is the offset of text: they are read again for it.
+    Of a file's types only the zone of its moments is kept, as is the offset of text. `known`: what `read` made of the source,
+    which is read for it otherwise.
     """
     if isinstance(source, str | Path):
-        return _in_zone(source, frame)
+        moments = frame.select(pl.col(pl.Datetime)).columns
+        if not moments:
+            return frame
+        origin = read(source) if known is None else known
+        return frame.with_columns(
+            zones.restore(frame[name], origin[name]) for name in moments if name in origin.columns
+        )
     given = nw.from_native(source)
-    origin = _from_frame(source)
+    origin = _from_frame(source) if known is None else known
     frame = frame.with_columns(_as(frame[name], origin[name]) for name in frame.columns if name in origin.columns)
     if isinstance(given, nw.LazyFrame):
         return nw.from_native(frame).lazy(backend=given.implementation).to_native()
@@ -99,14 +106,6 @@ def _columnar(path: Path, suffix: str, limit: int) -> pl.DataFrame:
         kind = "Parquet" if suffix in PARQUET else "Arrow"
         mend = f"it is truncated or of another kind: write it again, as {kind}"
         raise DataError(f"no readable {kind} file ({_first_line(error)})", file=str(path), mend=mend) from error
-
-
-def _in_zone(path: str | Path, frame: pl.DataFrame) -> pl.DataFrame:
-    moments = frame.select(pl.col(pl.Datetime)).columns
-    if not moments:
-        return frame
-    origin = read(path)
-    return frame.with_columns(zones.restore(frame[name], origin[name]) for name in moments if name in origin.columns)
 
 
 def _from_frame(source: Any) -> pl.DataFrame:

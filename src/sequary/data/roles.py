@@ -57,6 +57,11 @@ class Roles:
     how: dict[str, str]
     notes: tuple[str, ...]
 
+    @property
+    def width(self) -> int:
+        """Columns that have a value at each step."""
+        return len(self.target) + len(self.past) + len(self.future)
+
 
 def assign(frame: pl.DataFrame, columns: Columns, source: Source) -> Roles:
     """A role for every column. Refuses unknown or repeated names, and what could be read in two ways."""

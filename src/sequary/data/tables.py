@@ -41,8 +41,7 @@ def understand(
     frame, index = not_blank(frame, origin)
     roles = assign(frame, columns, origin)
     rows = usable(frame, index, roles, origin)
-    width = len(roles.target + roles.past + roles.future)
-    grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index, width=width)
+    grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index, width=roles.width)
     if season is not None:
         grid = dataclasses.replace(grid, frequency=dataclasses.replace(grid.frequency, season=season))
     coded = _coded(rows, roles, origin, categories or {}, later=frequency is not None)

@@ -67,7 +67,7 @@ class Saved(task.Saved):
             warnings.warn(finding, DriftWarning, stacklevel=2)
         shares = tuple(contract.levels if levels is None else levels)
         found = self.fitted.forecast(panel, probabilities(shares))
-        return frames.like(df, table(found, panel, shares, steps, named=contract.id is not None))
+        return frames.like(df, table(found, panel, shares, steps, named=contract.id is not None), frame)
 
     def _steps(self, horizon: int | None) -> int:
         most = self.contract.horizon

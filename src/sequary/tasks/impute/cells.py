@@ -36,8 +36,7 @@ class Places:
         kept, index = not_blank(frame, origin)
         roles = assign(kept, columns, origin)
         rows = usable(kept, index, roles, origin)
-        width = len(roles.target + roles.past + roles.future)
-        grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index, width=width)
+        grid = lay(rows.times, rows.code, given=frequency, source=origin, rows=rows.index, width=roles.width)
         return cls(rows.index.to_numpy(), rows.code, grid.place)
 
     def taken(self, height: int, arrays_TC: Sequence[Floats]) -> Floats:
